@@ -1,0 +1,42 @@
+/**
+ * File types and permission bits of st_mode, as in <linux/stat.h>.
+ */
+
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+export const S_ISVTX = 0o1000;
+export const S_IXGRP = 0o010;
+
+export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
+export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
+export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
+
+export type FileKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'char';
+
+/** The word for the type in a mode, for people and JSON. */
+export function fileKind(mode: number): FileKind {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return 'directory';
+    case S_IFLNK:
+      return 'symlink';
+    case S_IFIFO:
+      return 'fifo';
+    case S_IFSOCK:
+      return 'socket';
+    case S_IFBLK:
+      return 'block';
+    case S_IFCHR:
+      return 'char';
+    default:
+      return 'file';
+  }
+}
