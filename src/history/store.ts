@@ -10,16 +10,7 @@
 
 import type { ActorId, Ino, Name, Revision } from '../shared/brands.ts';
 import type { Time } from '../shared/time.ts';
-
-/** Why a version was cut. */
-export type CutCause =
-  | 'close'
-  | 'replaced'
-  | 'truncated'
-  | 'unlinked'
-  | 'interval'
-  | 'rollback'
-  | 'checkpoint';
+import type { CutCause } from '../volume/cut-cause.ts';
 
 export interface Actor {
   readonly id: ActorId;

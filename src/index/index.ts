@@ -1,0 +1,204 @@
+/**
+ * The index of one volume in LevelDB: a reading of its log, never the truth.
+ *
+ * Changes gather in one open batch and go out together with «applied up to revision N» (IndexMeta): the
+ * index on disk is always the exact state after some revision. What is not yet out is replayed from the
+ * log; a batch lost in a crash costs time, not data. Live reads are synchronous; scans are not, and see
+ * only what is out: whoever scans flushes first.
+ */
+
+import { Level } from 'level';
+import { SessfsError } from '../shared/errors.ts';
+import { metaKey, prefixEnd } from './keys.ts';
+import { decodeMeta, encodeMeta, INDEX_FORMAT } from './records.ts';
+import type { IndexMeta } from './records.ts';
+
+type Database = Level<Buffer, Buffer>;
+
+/** 4 MiB of blocks: the hot ones are in our own caches as objects. */
+const BLOCK_CACHE_BYTES = 4 << 20;
+/** 8 MiB: fewer, larger tables, so that writing a burst compacts less. */
+const WRITE_BUFFER_BYTES = 8 << 20;
+
+export interface ScanOptions {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+  readonly reverse?: boolean;
+  /** The most entries to give. */
+  readonly limit?: number;
+}
+
+export class Index {
+  readonly #db: Database;
+  #batch: ReturnType<Database['batch']>;
+  #pending = 0;
+  #writing: Promise<void> | undefined;
+
+  private constructor(db: Database) {
+    this.#db = db;
+    this.#batch = db.batch();
+  }
+
+  /**
+   * @returns The index and what it knows; no meta is an empty index, to be filled from the log.
+   * @throws {SessfsError} INDEX_CORRUPT If LevelDB cannot open it or it is of another format;
+   *   STORE_FOREIGN If it is another volume's.
+   */
+  static async open(
+    dir: string,
+    volumeId: string,
+  ): Promise<{ index: Index; meta: IndexMeta | undefined }> {
+    const db: Database = new Level(dir, {
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer',
+      cacheSize: BLOCK_CACHE_BYTES,
+      writeBufferSize: WRITE_BUFFER_BYTES,
+      maxOpenFiles: 64,
+    });
+    const hint = `Remove ${dir}: it is made anew from the log at the next start`;
+    try {
+      await db.open();
+    } catch (cause) {
+      throw new SessfsError('INDEX_CORRUPT', `Cannot open index "${dir}": ${reasonOf(cause)}`, {
+        hint,
+        cause,
+      });
+    }
+    const value = db.getSync(metaKey('state'));
+    if (value === undefined) {
+      const [stray] = await db.keys({ limit: 1 }).all();
+      if (stray === undefined) return { index: new Index(db), meta: undefined };
+      await db.close();
+      throw new SessfsError('INDEX_CORRUPT', `Cannot use index "${dir}": it has no state record`, {
+        hint,
+      });
+    }
+    const meta = decodeMeta(value);
+    if (meta === undefined) {
+      await db.close();
+      throw new SessfsError(
+        'INDEX_CORRUPT',
+        `Cannot use index "${dir}": it has another format than ${INDEX_FORMAT}`,
+        { hint },
+      );
+    }
+    if (meta.volumeId !== volumeId) {
+      await db.close();
+      throw new SessfsError(
+        'STORE_FOREIGN',
+        `Cannot use index "${dir}": it belongs to volume ${meta.volumeId}, not ${volumeId}`,
+        { hint },
+      );
+    }
+    return { index: new Index(db), meta };
+  }
+
+  /** How many changes wait to be written. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  get isWriting(): boolean {
+    return this.#writing !== undefined;
+  }
+
+  /** What the database holds, without the pending changes. */
+  get(key: Buffer): Buffer | undefined {
+    return this.#db.getSync(key);
+  }
+
+  /** Both are copied before this returns. */
+  put(key: Buffer, value: Buffer): void {
+    this.#batch.put(key, value);
+    this.#pending += 1;
+  }
+
+  delete(key: Buffer): void {
+    this.#batch.del(key);
+    this.#pending += 1;
+  }
+
+  /**
+   * Writes out every pending change, with the state that they amount to.
+   *
+   * INVARIANT: one write at a time, in order; the caller waits for `isWriting` to end before the next.
+   */
+  write(meta: IndexMeta): Promise<void> {
+    this.#batch.put(metaKey('state'), encodeMeta(meta));
+    const batch = this.#batch;
+    this.#batch = this.#db.batch();
+    this.#pending = 0;
+    const before = this.#writing;
+    const writing = (before === undefined ? batch.write() : before.then(() => batch.write())).finally(
+      () => {
+        if (this.#writing === writing) this.#writing = undefined;
+      },
+    );
+    this.#writing = writing;
+    return writing;
+  }
+
+  /** What is on disk at this moment, in key order; later writes are not seen. */
+  async *scan(options: ScanOptions): AsyncGenerator<[Buffer, Buffer]> {
+    const iterator = this.#db.iterator({
+      gte: Buffer.from(options.gte),
+      lt: Buffer.from(options.lt),
+      reverse: options.reverse ?? false,
+      limit: options.limit ?? -1,
+      highWaterMarkBytes: 1 << 16,
+    });
+    try {
+      for (;;) {
+        const entries = await iterator.nextv(1000);
+        if (entries.length === 0) return;
+        yield* entries;
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  scanPrefix(prefix: Uint8Array, limit?: number): AsyncGenerator<[Buffer, Buffer]> {
+    const gte = Buffer.from(prefix);
+    return this.scan({ gte, lt: prefixEnd(gte), ...(limit === undefined ? {} : { limit }) });
+  }
+
+  /** The first entry of a range, or undefined. */
+  async findFirst(options: ScanOptions): Promise<[Buffer, Buffer] | undefined> {
+    const iterator = this.#db.iterator({
+      gte: Buffer.from(options.gte),
+      lt: Buffer.from(options.lt),
+      reverse: options.reverse ?? false,
+      limit: 1,
+    });
+    try {
+      return await iterator.next();
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** For what is computed from content and not from the log (hashes): written at once. */
+  async remember(key: Buffer, value: Buffer): Promise<void> {
+    await this.#db.put(Buffer.from(key), Buffer.from(value));
+  }
+
+  /** Bytes that a key range takes on disk, about. */
+  approximateBytes(gte: Uint8Array, lt: Uint8Array): Promise<number> {
+    const database = this.#db as unknown as {
+      approximateSize(start: Uint8Array, end: Uint8Array): Promise<number>;
+    };
+    return database.approximateSize(gte, lt);
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#batch.close();
+    await this.#db.close();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}

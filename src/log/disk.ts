@@ -1,0 +1,83 @@
+/**
+ * The disk as the log needs it: a handful of calls, so that tests can make any of them fail.
+ *
+ * Rule: nothing else in src/log touches node:fs. Calls on the serving thread are synchronous; what
+ * may wait for the device (fdatasync, long reads) is asynchronous.
+ */
+
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+
+import { Errno, errnoName } from '../shared/errno.ts';
+import { FsError } from '../shared/errors.ts';
+
+export interface Disk {
+  makeDirectory(path: string): void;
+  list(path: string): string[];
+  /** @param flags As for open(2): "r", "r+", "wx+" (create, fail if it exists). */
+  open(path: string, flags: 'r' | 'r+' | 'wx+'): number;
+  close(fd: number): void;
+  size(fd: number): number;
+  /** @returns The bytes written, which may be fewer than asked for. */
+  write(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
+  /** Two buffers with one call; the same result as write. */
+  writePair(fd: number, first: Uint8Array, second: Uint8Array, position: number): number;
+  read(fd: number, into: Uint8Array, offset: number, length: number, position: number): number;
+  readAsync(fd: number, into: Uint8Array, length: number, position: number): Promise<number>;
+  truncate(fd: number, size: number): void;
+  remove(path: string): void;
+  syncData(fd: number): Promise<void>;
+  /** What tells one boot of the host from another, or undefined where that is not to be had. */
+  findBootId(): string | undefined;
+}
+
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+const fdatasync = promisify(fs.fdatasync);
+const readAsync = promisify(fs.read);
+
+export const nodeDisk: Disk = {
+  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }),
+  list: (path) => fs.readdirSync(path),
+  open: (path, flags) => fs.openSync(path, flags, FILE_MODE),
+  close: (fd) => fs.closeSync(fd),
+  size: (fd) => fs.fstatSync(fd).size,
+  write: (fd, buffer, offset, length, position) =>
+    fs.writeSync(fd, buffer, offset, length, position),
+  writePair: (fd, first, second, position) => fs.writevSync(fd, [first, second], position),
+  read: (fd, into, offset, length, position) => fs.readSync(fd, into, offset, length, position),
+  readAsync: async (fd, into, length, position) =>
+    (await readAsync(fd, into, 0, length, position)).bytesRead,
+  truncate: (fd, size) => fs.ftruncateSync(fd, size),
+  remove: (path) => fs.unlinkSync(path),
+  syncData: (fd) => fdatasync(fd),
+  findBootId: () => {
+    try {
+      return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/**
+ * What a failed call on the disk means to the one who asked for it.
+ *
+ * @returns ENOSPC and EDQUOT as they are, since they pass; EIO for everything else.
+ */
+export function diskError(error: unknown, action: string): FsError {
+  const code = systemCode(error);
+  if (code === undefined) throw error;
+  const errno = code === 'ENOSPC' ? Errno.ENOSPC : code === 'EDQUOT' ? Errno.EDQUOT : Errno.EIO;
+  const failure = new FsError(errno, `${action}: ${code}`);
+  failure.cause = error;
+  return failure;
+}
+
+/** "ENOSPC" of a system call's failure; undefined for any other error, which is a bug. */
+function systemCode(error: unknown): string | undefined {
+  if (error instanceof FsError) return errnoName(error.errno);
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  return String(error.code);
+}
