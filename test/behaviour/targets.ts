@@ -1,0 +1,48 @@
+/**
+ * What the behaviour suite runs on: a plain directory, which proves the suite itself, and mounts.
+ *
+ * SESSFS_TARGETS=plain,kernel,fuse-native chooses; SESSFS_PLAIN_DIR says where plain directories are
+ * made (a disk with a file system of its own kind, not tmpfs).
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What a target can lack; a case that needs it names it. */
+export type Capability =
+  | 'callers uid'
+  | 'rename flags'
+  | 'fallocate'
+  | 'seek hole'
+  | 'tmpfile'
+  | 'nanoseconds'
+  | 'shared mmap'
+  | 'append by many'
+  | 'large statfs';
+
+export interface Target {
+  readonly name: string;
+  readonly isSessfs: boolean;
+  can(capability: Capability): boolean;
+  open(): Promise<{ readonly dir: string; close(): Promise<void> }>;
+}
+
+const PLAIN_PARENT = process.env['SESSFS_PLAIN_DIR'] ?? '/var/tmp';
+
+const plain: Target = {
+  name: 'plain',
+  isSessfs: false,
+  can: () => true,
+  open: async () => {
+    const dir = await mkdtemp(join(PLAIN_PARENT, 'sessfs-behaviour-'));
+    return { dir, close: () => rm(dir, { recursive: true, force: true }) };
+  },
+};
+
+const ALL: readonly Target[] = [plain];
+
+/** The targets that the environment asks for; all of them by default. */
+export const TARGETS: readonly Target[] = ALL.filter((target) => {
+  const wanted = process.env['SESSFS_TARGETS'];
+  return wanted === undefined || wanted.split(',').includes(target.name);
+});
