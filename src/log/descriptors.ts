@@ -16,6 +16,8 @@ export class Descriptors {
   readonly #max: number;
   /** In order of use, the oldest first. */
   readonly #fdById = new Map<SegmentId, number>();
+  /** How many await each segment's descriptor. */
+  readonly #pins = new Map<SegmentId, number>();
   #latestId: SegmentId | undefined;
   #latestFd = -1;
 
@@ -45,6 +47,19 @@ export class Descriptors {
     return fd;
   }
 
+  /** Keeps the segment's descriptor open while something awaits it. */
+  async withPinned<T>(id: SegmentId, use: (fd: number) => Promise<T>): Promise<T> {
+    const fd = this.get(id);
+    this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
+    try {
+      return await use(fd);
+    } finally {
+      const pins = (this.#pins.get(id) ?? 1) - 1;
+      if (pins > 0) this.#pins.set(id, pins);
+      else this.#pins.delete(id);
+    }
+  }
+
   closeAll(): void {
     for (const fd of this.#fdById.values()) this.#disk.close(fd);
     this.#fdById.clear();
@@ -54,6 +69,7 @@ export class Descriptors {
   #makeRoom(): void {
     for (const [id, fd] of this.#fdById) {
       if (this.#fdById.size < this.#max) return;
+      if (this.#pins.has(id)) continue;
       this.#fdById.delete(id);
       if (id === this.#latestId) this.#latestId = undefined;
       this.#disk.close(fd);

@@ -7,12 +7,11 @@
 
 import { crc32 } from 'node:zlib';
 
-import type { LogPos, SegmentId } from '../shared/brands.ts';
+import type { SegmentId } from '../shared/brands.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import type { Disk } from './disk.ts';
 import {
-  AT_MARK,
   DATA_CHUNK_BYTES,
   RECORD_HEADER_BYTES,
   decodeRecord,
@@ -145,48 +144,6 @@ export class RecordReader {
     }
   }
 
-  /**
-   * Searches for the next record that holds, whatever stands before it, and steps to it.
-   *
-   * @param from Where to begin.
-   * @returns True if there is one.
-   */
-  async resync(from: number): Promise<boolean> {
-    const { end, mark } = this.#options;
-    const markBytes = Buffer.alloc(4);
-    markBytes.writeUInt32LE(mark);
-    let at = from;
-    while (end - at >= RECORD_HEADER_BYTES) {
-      if (!this.#has(at, RECORD_HEADER_BYTES)) await this.fill();
-      const windowEnd = Math.min(this.#windowStart + this.#windowLength, end);
-      const found = this.#window
-        .subarray(0, windowEnd - this.#windowStart)
-        .indexOf(markBytes, at + AT_MARK - this.#windowStart);
-      if (found === -1) {
-        at = windowEnd - AT_MARK - markBytes.length + 1;
-        if (windowEnd === end) return false;
-        // The window must move even when it holds little more than a header.
-        this.#has(at, Math.min(RECORD_HEADER_BYTES, end - at));
-        await this.fill();
-        continue;
-      }
-      at = this.#windowStart + found - AT_MARK;
-      this.at = at;
-      this.predecessor = { ...this.predecessor, crc: undefined };
-      if ((await this.#settle()) === 'record') return true;
-      at++;
-    }
-    return false;
-  }
-
-  async #settle(): Promise<Step> {
-    for (;;) {
-      const step = this.step();
-      if (step !== 'more') return step;
-      await this.fill();
-    }
-  }
-
   #findBreak(record: LogRecord, link: number): string | undefined {
     const { crc, revision, time } = this.predecessor;
     if (crc !== undefined && link !== crc) return 'a record that does not follow the one before it';
@@ -209,7 +166,9 @@ export class RecordReader {
       const length = Math.min(DATA_CHUNK_BYTES, record.dataLength - offset);
       if (!this.#has(dataStart + offset, length)) return 'more';
       const from = dataStart + offset - this.#windowStart;
-      if (crc32(this.#window.subarray(from, from + length)) !== record.chunkCrcs[this.#chunksDone]) {
+      if (
+        crc32(this.#window.subarray(from, from + length)) !== record.chunkCrcs[this.#chunksDone]
+      ) {
         return this.#bad('a record whose data fails its checksum');
       }
       this.#chunksDone++;
@@ -220,10 +179,7 @@ export class RecordReader {
 
   /** True if the window has these bytes; if not, fill() will read them. */
   #has(start: number, length: number): boolean {
-    if (
-      start >= this.#windowStart &&
-      start + length <= this.#windowStart + this.#windowLength
-    ) {
+    if (start >= this.#windowStart && start + length <= this.#windowStart + this.#windowLength) {
       return true;
     }
     this.#wantStart = start;
@@ -236,11 +192,3 @@ export class RecordReader {
     return 'bad';
   }
 }
-
-/** Where a record ends that a log goes on from. */
-export interface RecordEnd {
-  readonly id: SegmentId;
-  readonly offset: number;
-}
-
-export const posOfEnd = (end: RecordEnd): LogPos => makeLogPos(end.id, end.offset);

@@ -55,8 +55,8 @@ export const RECORD_HEADER_BYTES = 56;
 /** The data's unit of checking: what a reader of a part must read at least to verify it. */
 export const DATA_CHUNK_BYTES = 128 * 1024;
 
-/** Bounds what a reader must hold in memory, and what a damaged length can make it try. */
-export const PAYLOAD_MAX_BYTES = 16 * 1024 * 1024;
+/** Bounds what a reader must hold in memory: a rollback of a large tree is one record. */
+export const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
 
 const AT_CRC = 0;
 export const AT_MARK = 4;

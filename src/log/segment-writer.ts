@@ -8,7 +8,12 @@ import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
 import { diskError } from './disk.ts';
 import type { Disk } from './disk.ts';
-import { SEGMENT_HEADER_BYTES, encodeSegmentHeader, segmentMark } from './segment.ts';
+import {
+  SEGMENT_HEADER_BYTES,
+  encodeSegmentHeader,
+  segmentHeaderCrc,
+  segmentMark,
+} from './segment.ts';
 import type { SegmentHeader } from './segment.ts';
 
 /** Up to here copying the data behind the record and one write(2) costs no more than a writev(2). */
@@ -18,6 +23,7 @@ export class SegmentWriter {
   readonly header: SegmentHeader;
   readonly mark: number;
   readonly fd: number;
+  readonly headerCrc: number;
   /** Where the next record goes. */
   size: number;
   /** Why nothing can be written any more: a failure left something behind, or will not pass. */
@@ -28,6 +34,7 @@ export class SegmentWriter {
     this.#disk = disk;
     this.header = options.header;
     this.mark = segmentMark(options.header.volumeId, options.header.id);
+    this.headerCrc = segmentHeaderCrc(options.header);
     this.fd = options.fd;
     this.size = options.size;
   }
@@ -49,8 +56,11 @@ export class SegmentWriter {
       writer.write(encodeSegmentHeader(header), SEGMENT_HEADER_BYTES);
       return writer;
     } catch (error) {
-      disk.close(fd);
-      disk.remove(path);
+      // A failure here must not hide the first one; an empty file is cut off at the next start.
+      try {
+        disk.close(fd);
+        disk.remove(path);
+      } catch {}
       throw error;
     }
   }

@@ -99,6 +99,10 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes;
 }
 
+/** The checksum in a segment's header, which its first record names as the one before it. */
+export const segmentHeaderCrc = (header: SegmentHeader): number =>
+  encodeSegmentHeader(header).readUInt32LE(AT_CRC);
+
 /** @param bytes The first SEGMENT_HEADER_BYTES of a file, or what there is of them. */
 export function decodeSegmentHeader(bytes: Buffer): DecodedHeader {
   // A file that was being made when the host went down is short, or zeros where nothing was written.

@@ -1,0 +1,92 @@
+/**
+ * Finds the last whole record before a place in a segment, from behind.
+ *
+ * Rule: looks for the mark that every record of the segment carries, so that it costs what the last
+ * record is long, not what the segment is. The data of what it finds is not verified.
+ */
+
+import type { LogPos, SegmentId } from '../shared/brands.ts';
+import type { Disk } from './disk.ts';
+import {
+  AT_MARK,
+  RECORD_HEADER_BYTES,
+  decodeRecord,
+  findRecordShape,
+  isRecordIntact,
+  recordCrc,
+  recordSynced,
+} from './record.ts';
+import type { LogRecord } from './record.ts';
+import { SEGMENT_HEADER_BYTES, makeLogPos } from './segment.ts';
+
+export interface FoundRecord {
+  readonly record: LogRecord;
+  readonly pos: LogPos;
+  readonly crc: number;
+  /** The newest revision that was on disk when it was written. */
+  readonly synced: number;
+}
+
+interface Place {
+  readonly fd: number;
+  readonly id: SegmentId;
+  readonly mark: number;
+  /** Where the record must end at the latest. */
+  readonly end: number;
+}
+
+const FIRST_WINDOW_BYTES = 16 * 1024;
+const WINDOW_MAX_BYTES = 4 * 1024 * 1024;
+const MARK_BYTES = 4;
+
+export function findLastRecord(disk: Disk, place: Place): FoundRecord | undefined {
+  const mark = Buffer.alloc(MARK_BYTES);
+  mark.writeUInt32LE(place.mark);
+  let windowBytes = FIRST_WINDOW_BYTES;
+  let end = place.end;
+  while (end - SEGMENT_HEADER_BYTES > AT_MARK) {
+    const start = Math.max(SEGMENT_HEADER_BYTES, end - windowBytes);
+    const window = readFully(disk, place.fd, start, end - start);
+    for (
+      let at = window.lastIndexOf(mark);
+      at >= AT_MARK;
+      at = at === 0 ? -1 : window.lastIndexOf(mark, at - 1)
+    ) {
+      const found = findRecordAt(disk, place, start + at - AT_MARK);
+      if (found !== undefined) return found;
+    }
+    if (start === SEGMENT_HEADER_BYTES) return undefined;
+    // A mark that begins in the bytes before the window must be whole in the next one.
+    end = start + AT_MARK + MARK_BYTES - 1;
+    windowBytes = Math.min(windowBytes * 4, WINDOW_MAX_BYTES);
+  }
+  return undefined;
+}
+
+function findRecordAt(disk: Disk, place: Place, offset: number): FoundRecord | undefined {
+  const { fd, id, mark } = place;
+  const room = place.end - offset;
+  if (room < RECORD_HEADER_BYTES) return undefined;
+  const head = readFully(disk, fd, offset, RECORD_HEADER_BYTES);
+  if (head.length < RECORD_HEADER_BYTES) return undefined;
+  const shape = findRecordShape(head, 0, mark);
+  if (shape === undefined || shape.totalLength > room) return undefined;
+  const meta = readFully(disk, fd, offset, shape.metaLength);
+  if (meta.length < shape.metaLength) return undefined;
+  if (!isRecordIntact(meta, 0, shape, { mark, offset })) return undefined;
+  const pos = makeLogPos(id, offset);
+  const record = decodeRecord(meta, 0, shape, pos);
+  return { record, pos, crc: recordCrc(meta, 0), synced: recordSynced(meta, 0) };
+}
+
+/** As many of the bytes as there are. */
+export function readFully(disk: Disk, fd: number, position: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const count = disk.read(fd, bytes, done, length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}

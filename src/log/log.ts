@@ -1,0 +1,513 @@
+/**
+ * The log of one volume: an append-only chain of segments. The layout is in FORMAT.md.
+ *
+ * Rule: what append returned for is in the page cache, whole; what sync returned for is on disk. A
+ * log that cannot keep this stops taking records (readOnly) and goes on being read.
+ */
+
+import { assert } from '../shared/assert.ts';
+import type { LogPos, Revision, SegmentId } from '../shared/brands.ts';
+import { Errno } from '../shared/errno.ts';
+import { FsError, SessfsError } from '../shared/errors.ts';
+import { compareTime } from '../shared/time.ts';
+import type { Clock, Time } from '../shared/time.ts';
+import { Descriptors } from './descriptors.ts';
+import { diskError, nodeDisk } from './disk.ts';
+import type { Disk } from './disk.ts';
+import { RecordReader } from './record-reader.ts';
+import { PAYLOAD_MAX_BYTES, RecordEncoder, checksumChunks, metaLengthOf } from './record.ts';
+import type { LogRecord, RecordHeader } from './record.ts';
+import { recoverLog, syncDirectory } from './recovery.ts';
+import type { Recovered } from './recovery.ts';
+import { SegmentWriter } from './segment-writer.ts';
+import {
+  DEFAULT_SEGMENT_BYTES,
+  NO_DIGEST,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_ID_MAX,
+  SEGMENT_MAX_BYTES,
+  digestSegment,
+  makeLogPos,
+  offsetOf,
+  segmentMark,
+  segmentName,
+  segmentOf,
+} from './segment.ts';
+import type { SegmentHeader } from './segment.ts';
+import { SyncedFile } from './synced-mark.ts';
+
+export type { LogRecord, RecordHeader } from './record.ts';
+
+export interface LogOptions {
+  readonly dir: string;
+  /** 32 hex digits. */
+  readonly volumeId: string;
+  readonly clock: Clock;
+  /** Makes the log if there is none. */
+  readonly create?: boolean;
+  /** The size at which a segment is full. */
+  readonly segmentBytes?: number;
+  readonly disk?: Disk;
+  /**
+   * Where replay begins: 0 or a `head` of this log. Undefined: the first record.
+   *
+   * Whoever keeps such a place must sync the log before: what stands before it is not read again.
+   */
+  readonly from?: LogPos | undefined;
+  /** Called in order for each record from `from` to the end; its payload is valid until it returns. */
+  readonly onRecord: (record: LogRecord) => void;
+}
+
+export interface SegmentInfo {
+  readonly id: SegmentId;
+  readonly path: string;
+  readonly bytes: number;
+  readonly sealed: boolean;
+}
+
+/** Room for the small data that is copied behind its record. */
+const ENCODER_BYTES = 64 * 1024;
+
+/** After a larger record the encoder's buffer is given back. */
+const ENCODER_KEEP_BYTES = 4 * 1024 * 1024;
+
+export class Log {
+  readonly #dir: string;
+  readonly #volumeId: string;
+  readonly #segmentBytes: number;
+  readonly #disk: Disk;
+  readonly #descriptors: Descriptors;
+  readonly #syncedFile: SyncedFile;
+  #encoder = new RecordEncoder(ENCODER_BYTES);
+  #writer: SegmentWriter;
+  /** Bytes of each sealed segment; the index is its id. */
+  readonly #sealedBytes: number[];
+  #sealedTotal: number;
+  /** Sealed since the last sync: their descriptors are open until the next. */
+  #unsynced: number[] = [];
+  #isDirectorySynced = true;
+  /** Under way, and the one that those who come meanwhile wait for. */
+  #syncing: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
+  #readOnly: string | undefined;
+  #isClosed = false;
+  #lastCrc: number;
+  #lastRevision: Revision;
+  #lastTime: Time;
+  #durableRevision: Revision;
+  #durableTime: Time;
+  #recordPos: LogPos;
+  readonly #chunkCrcs: number[] = [];
+  /** One for all appends: an object for each would be the costliest part of a small record. */
+  readonly #place = { mark: 0, offset: 0, link: 0, unsynced: 0 };
+
+  private constructor(
+    options: LogOptions & { disk: Disk },
+    syncedFile: SyncedFile,
+    writer: SegmentWriter,
+    recovered: Recovered,
+  ) {
+    const { dir, disk } = options;
+    this.#dir = dir;
+    this.#volumeId = options.volumeId;
+    this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
+    this.#disk = disk;
+    this.#syncedFile = syncedFile;
+    this.#descriptors = new Descriptors(disk, (id) => `${dir}/${segmentName(id)}`);
+    this.#writer = writer;
+    this.#sealedBytes = recovered.links.slice(1).map((link) => link.header.previous.size);
+    this.#sealedTotal = this.#sealedBytes.reduce((sum, bytes) => sum + bytes, 0);
+    this.#lastCrc = recovered.lastCrc;
+    this.#lastRevision = recovered.lastRevision;
+    this.#lastTime = recovered.lastTime;
+    this.#durableRevision = recovered.syncedRevision;
+    this.#durableTime = recovered.lastTime;
+    this.#recordPos = makeLogPos(writer.header.id, writer.size);
+  }
+
+  /**
+   * Opens the log of a volume, replays it, and cuts off what a crash left at its end.
+   *
+   * @throws {SessfsError} LOG_CORRUPT If something is missing that was on disk for certain.
+   * @throws {SessfsError} STORE_FOREIGN If the directory holds another volume's or format's log.
+   * @throws {SessfsError} INDEX_CORRUPT If `from` is not a place in this log: replay all of it.
+   */
+  static async open(options: LogOptions): Promise<Log> {
+    const { dir, volumeId, disk = nodeDisk } = options;
+    assert(/^[0-9a-f]{32}$/.test(volumeId), `volume id of 32 hex digits, not "${volumeId}"`);
+    const syncedFile = new SyncedFile(disk, dir, volumeId);
+    const opened: number[] = [];
+    try {
+      if (options.create === true) disk.makeDirectory(dir);
+      const mark = syncedFile.find();
+      const { from, onRecord } = options;
+      const found = await recoverLog({ disk, dir, volumeId, from, onRecord, mark });
+      const start = found === undefined ? makeFirst(options, disk) : reopenLast(found, disk);
+      opened.push(start.writer.fd);
+      const log = new Log({ ...options, disk }, syncedFile, start.writer, start.recovered);
+      if (found === undefined) await log.#syncNew();
+      else log.#reopenUnsynced(found);
+      syncedFile.write(log.#durableRevision);
+      return log;
+    } catch (error) {
+      syncedFile.close();
+      for (const fd of opened) disk.close(fd);
+      if (error instanceof SessfsError) throw error;
+      const failure = diskError(error, `open log "${dir}"`);
+      throw new SessfsError('FAILED', `Cannot open log "${dir}": ${failure.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** CRC-32 of each DATA_CHUNK_BYTES of the data of the last append; overwritten by the next. */
+  get chunkCrcs(): readonly number[] {
+    return this.#chunkCrcs;
+  }
+
+  /** Where the last appended record starts. */
+  get recordPos(): LogPos {
+    return this.#recordPos;
+  }
+
+  /** Where the next record goes; if it does not fit there, to the start of the next segment. */
+  get head(): LogPos {
+    return makeLogPos(this.#writer.header.id, this.#writer.size);
+  }
+
+  get lastRevision(): Revision {
+    return this.#lastRevision;
+  }
+
+  /** That of the last record: not before its header's, but perhaps after it. */
+  get lastTime(): Time {
+    return this.#lastTime;
+  }
+
+  get durableRevision(): Revision {
+    return this.#durableRevision;
+  }
+
+  /** No record up to durableRevision is later. */
+  get durableTime(): Time {
+    return this.#durableTime;
+  }
+
+  /** Why the log takes no more records, as a sentence; undefined while it does. */
+  get readOnly(): string | undefined {
+    return this.#readOnly;
+  }
+
+  /** Of all segments. */
+  get bytes(): number {
+    return this.#sealedTotal + this.#writer.size;
+  }
+
+  segments(): readonly SegmentInfo[] {
+    const sizes = [...this.#sealedBytes, this.#writer.size];
+    return sizes.map((bytes, index) => {
+      const id = index as SegmentId;
+      return { id, path: this.#pathOf(id), bytes, sealed: index < this.#sealedBytes.length };
+    });
+  }
+
+  /**
+   * Appends one record.
+   *
+   * @param header.time Raised to lastTime if it is before it.
+   * @param payload Its first payloadLength bytes are the event.
+   * @returns Where the data is, if there is any; else where the record is.
+   * @throws {FsError} ENOSPC, EDQUOT If there is no room. Then nothing was appended, as with:
+   * @throws {FsError} EFBIG If the record is larger than a segment may be.
+   * @throws {FsError} EIO If the disk fails, or did before (readOnly).
+   */
+  append(
+    header: RecordHeader,
+    payload: Uint8Array,
+    payloadLength: number,
+    data?: Uint8Array,
+  ): LogPos {
+    if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+    assert(header.revision > this.#lastRevision, 'revisions ascend');
+    const dataLength = data === undefined ? 0 : data.length;
+    const metaLength = metaLengthOf(payloadLength, dataLength);
+    const total = metaLength + dataLength;
+    if (payloadLength > PAYLOAD_MAX_BYTES || total > SEGMENT_MAX_BYTES - SEGMENT_HEADER_BYTES) {
+      throw new FsError(Errno.EFBIG, `a record of ${total} bytes`);
+    }
+    let writer = this.#writer;
+    if (writer.size + total > this.#segmentBytes && writer.size > SEGMENT_HEADER_BYTES) {
+      writer = this.#roll();
+    }
+    const time = compareTime(header.time, this.#lastTime) < 0 ? this.#lastTime : header.time;
+    if (data === undefined || dataLength === 0) this.#chunkCrcs.length = 0;
+    else checksumChunks(data, this.#chunkCrcs);
+    const offset = writer.size;
+    const place = this.#place;
+    place.mark = writer.mark;
+    place.offset = offset;
+    place.link = this.#lastCrc;
+    place.unsynced = header.revision - 1 - this.#durableRevision;
+    const crcs = this.#chunkCrcs;
+    const crc = this.#encoder.encode(header, time, payload, payloadLength, dataLength, crcs, place);
+    try {
+      writer.write(this.#encoder.buffer, metaLength, data);
+    } catch (error) {
+      if (writer.stuck !== undefined) this.#stop(writer.stuck);
+      throw error;
+    }
+    this.#lastCrc = crc;
+    this.#lastRevision = header.revision;
+    this.#lastTime = time;
+    const pos = makeLogPos(writer.header.id, offset);
+    this.#recordPos = pos;
+    if (metaLength > ENCODER_KEEP_BYTES) this.#encoder = new RecordEncoder(ENCODER_BYTES);
+    return dataLength === 0 ? pos : ((pos + metaLength) as LogPos);
+  }
+
+  /**
+   * Returns when everything appended before the call is on disk.
+   *
+   * All who call while one sync is under way share the next one.
+   *
+   * @throws {FsError} EIO If the disk fails; the log is then read-only, since nobody can tell what of
+   *   the pages it held is lost.
+   */
+  sync(): Promise<void> {
+    if (this.#nextSync !== undefined) return this.#nextSync;
+    if (this.#syncing !== undefined) {
+      this.#nextSync = this.#syncing.then(this.#startSync, this.#startSync);
+      return this.#nextSync;
+    }
+    if (this.#durableRevision === this.#lastRevision && this.#isDirectorySynced) {
+      return Promise.resolve();
+    }
+    return this.#startSync();
+  }
+
+  /** @throws {FsError} EIO If not all of it is there. */
+  readSync(pos: LogPos, into: Uint8Array, offset: number, length: number): void {
+    const position = offsetOf(pos);
+    try {
+      const fd = this.#descriptors.get(segmentOf(pos));
+      let done = this.#disk.read(fd, into, offset, length, position);
+      while (done < length) {
+        const count = this.#disk.read(fd, into, offset + done, length - done, position + done);
+        if (count === 0) throw this.#shortError(pos, length, done);
+        done += count;
+      }
+    } catch (error) {
+      throw diskError(error, `read "${this.#pathOf(segmentOf(pos))}"`);
+    }
+  }
+
+  /** @throws {FsError} EIO If not all of it is there. */
+  async read(pos: LogPos, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    const position = offsetOf(pos);
+    try {
+      await this.#descriptors.withPinned(segmentOf(pos), async (fd) => {
+        let done = 0;
+        while (done < length) {
+          const rest = bytes.subarray(done);
+          const count = await this.#disk.readAsync(fd, rest, length - done, position + done);
+          if (count === 0) throw this.#shortError(pos, length, done);
+          done += count;
+        }
+      });
+    } catch (error) {
+      throw diskError(error, `read "${this.#pathOf(segmentOf(pos))}"`);
+    }
+    return bytes;
+  }
+
+  /**
+   * Reads the records from one on; their data is not verified.
+   *
+   * @param from Where a record starts, or a `head`.
+   * @param to Where to stop, before the record that starts there. Undefined: at the head of now.
+   * @throws {SessfsError} LOG_CORRUPT At the first record that does not hold.
+   */
+  async *scan(from: LogPos, to: LogPos = this.head): AsyncGenerator<LogRecord> {
+    const lastId = segmentOf(to);
+    for (let id = segmentOf(from); id <= lastId; id = (id + 1) as SegmentId) {
+      const end = id === lastId ? offsetOf(to) : (this.#sealedBytes[id] ?? this.#writer.size);
+      const first = id === segmentOf(from) ? offsetOf(from) : 0;
+      const start = Math.max(first, SEGMENT_HEADER_BYTES);
+      if (start < end) yield* this.#scanSegment(id, start, end);
+    }
+  }
+
+  /**
+   * Syncs and lets go of every file. Nothing may be under way but sync.
+   *
+   * @throws {FsError} EIO If the last sync fails.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      if (this.#readOnly === undefined) await this.sync();
+    } finally {
+      this.#readOnly ??= 'the log is closed';
+      this.#descriptors.closeAll();
+      this.#syncedFile.close();
+      for (const fd of this.#unsynced) this.#disk.close(fd);
+      this.#unsynced = [];
+      this.#disk.close(this.#writer.fd);
+    }
+  }
+
+  #roll(): SegmentWriter {
+    const full = this.#writer;
+    const { header, size } = full;
+    if (header.id >= SEGMENT_ID_MAX) throw new FsError(Errno.EFBIG, 'the log has no more segments');
+    const previous = { size, lastCrc: this.#lastCrc };
+    const id = (header.id + 1) as SegmentId;
+    const writer = SegmentWriter.create(this.#disk, this.#pathOf(id), {
+      volumeId: this.#volumeId,
+      id,
+      firstRevision: (this.#lastRevision + 1) as Revision,
+      time: this.#lastTime,
+      previous,
+      previousDigest: digestSegment(header, previous),
+    });
+    this.#isDirectorySynced = false;
+    this.#unsynced.push(full.fd);
+    this.#sealedBytes.push(size);
+    this.#sealedTotal += size;
+    this.#writer = writer;
+    this.#lastCrc = writer.headerCrc;
+    return writer;
+  }
+
+  readonly #startSync = (): Promise<void> => {
+    this.#nextSync = undefined;
+    const sync = this.#syncNow().finally(() => {
+      if (this.#syncing === sync) this.#syncing = undefined;
+    });
+    this.#syncing = sync;
+    return sync;
+  };
+
+  async #syncNow(): Promise<void> {
+    if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+    const revision = this.#lastRevision;
+    const time = this.#lastTime;
+    const sealed = this.#unsynced;
+    this.#unsynced = [];
+    const isDirectorySynced = this.#isDirectorySynced;
+    this.#isDirectorySynced = true;
+    try {
+      await Promise.all([...sealed, this.#writer.fd].map((fd) => this.#disk.syncData(fd)));
+      if (!isDirectorySynced) await syncDirectory(this.#disk, this.#dir);
+    } catch (error) {
+      const failure = diskError(error, 'sync the log');
+      this.#stop(failure.message);
+      throw new FsError(Errno.EIO, failure.message);
+    } finally {
+      for (const fd of sealed) this.#disk.close(fd);
+    }
+    this.#durableRevision = revision;
+    this.#durableTime = time;
+    this.#syncedFile.write(revision);
+  }
+
+  /** A log that was just made outlives a power cut from the start. */
+  async #syncNew(): Promise<void> {
+    this.#isDirectorySynced = false;
+    await this.#syncNow();
+  }
+
+  /** What the last process left in the page cache only is the next sync's to write. */
+  #reopenUnsynced({ links, syncedRevision }: Recovered): void {
+    for (const [index, link] of links.entries()) {
+      const next = links[index + 1];
+      if (next === undefined || next.header.firstRevision - 1 <= syncedRevision) continue;
+      this.#unsynced.push(this.#disk.open(link.file.path, 'r'));
+      this.#isDirectorySynced = false;
+    }
+  }
+
+  async *#scanSegment(id: SegmentId, start: number, end: number): AsyncGenerator<LogRecord> {
+    const path = this.#pathOf(id);
+    const fd = this.#disk.open(path, 'r');
+    try {
+      const reader = new RecordReader(this.#disk, {
+        fd,
+        id,
+        mark: segmentMark(this.#volumeId, id),
+        start,
+        end,
+        predecessor: { crc: undefined, revision: 0, time: { sec: -Infinity, nsec: 0 } },
+        verifyDataAfter: Infinity,
+      });
+      for (;;) {
+        const step = reader.step();
+        if (step === 'end') return;
+        if (step === 'more') await reader.fill();
+        else if (step === 'record' && reader.record !== undefined) yield reader.record;
+        else {
+          const place = `offset ${reader.at}: ${reader.problem}`;
+          throw new SessfsError('LOG_CORRUPT', `Cannot read log "${path}": ${place}`);
+        }
+      }
+    } finally {
+      this.#disk.close(fd);
+    }
+  }
+
+  #stop(reason: string): void {
+    this.#readOnly ??= `The log takes no more changes: ${reason}`;
+  }
+
+  #shortError(pos: LogPos, wanted: number, got: number): FsError {
+    return new FsError(Errno.EIO, `offset ${offsetOf(pos)}: ${got} bytes, wanted ${wanted}`);
+  }
+
+  #pathOf(id: SegmentId): string {
+    return `${this.#dir}/${segmentName(id)}`;
+  }
+}
+
+interface Start {
+  readonly writer: SegmentWriter;
+  readonly recovered: Recovered;
+}
+
+function makeFirst({ dir, volumeId, clock, create }: LogOptions, disk: Disk): Start {
+  if (create !== true) {
+    throw new SessfsError('LOG_CORRUPT', `Cannot read log "${dir}": it has no segment`, {
+      hint: 'Restore the log from a backup',
+    });
+  }
+  const id = 0 as SegmentId;
+  const path = `${dir}/${segmentName(id)}`;
+  const header: SegmentHeader = {
+    volumeId,
+    id,
+    firstRevision: 1 as Revision,
+    time: clock.now(),
+    previous: { size: 0, lastCrc: 0 },
+    previousDigest: NO_DIGEST,
+  };
+  const writer = SegmentWriter.create(disk, path, header);
+  const file = { id, path, mark: writer.mark, size: writer.size };
+  const recovered: Recovered = {
+    links: [{ file, header, headerCrc: writer.headerCrc }],
+    size: writer.size,
+    lastCrc: writer.headerCrc,
+    lastRevision: 0 as Revision,
+    lastTime: header.time,
+    syncedRevision: 0 as Revision,
+  };
+  return { writer, recovered };
+}
+
+function reopenLast(recovered: Recovered, disk: Disk): Start {
+  const last = recovered.links.at(-1);
+  assert(last !== undefined, 'a recovered log has a segment');
+  const fd = disk.open(last.file.path, 'r+');
+  const { header } = last;
+  return { writer: new SegmentWriter(disk, { header, fd, size: recovered.size }), recovered };
+}

@@ -1,0 +1,278 @@
+/**
+ * Opens what a log's directory holds: checks, replays, and cuts off what a crash left at the end.
+ *
+ * Rule: what was once on disk for certain is there, or the log is refused. How far that was is told by
+ * the records (each says how far was synced when it was written) and by the file "synced". A record
+ * that does not hold behind that point is where the log ends, also if later ones hold: a disk writes
+ * in any order between two syncs. If the host has not gone down since, nothing was reordered, and
+ * only the very last record may be torn. In words: FORMAT.md, «Recovery».
+ */
+
+import type { LogPos, Revision } from '../shared/brands.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { EPOCH } from '../shared/time.ts';
+import type { Time } from '../shared/time.ts';
+import type { Disk } from './disk.ts';
+import { findLastRecord } from './last-record.ts';
+import type { FoundRecord } from './last-record.ts';
+import { RecordReader } from './record-reader.ts';
+import type { Predecessor } from './record-reader.ts';
+import type { LogRecord } from './record.ts';
+import { SEGMENT_HEADER_BYTES, makeLogPos, offsetOf, segmentOf } from './segment.ts';
+import { corruptError, readChain } from './segment-files.ts';
+import type { Break, Chain, ChainLink, SegmentFile } from './segment-files.ts';
+import type { SyncedMark } from './synced-mark.ts';
+
+export interface RecoveryOptions {
+  readonly disk: Disk;
+  readonly dir: string;
+  readonly volumeId: string;
+  readonly from: LogPos | undefined;
+  readonly onRecord: (record: LogRecord) => void;
+  readonly mark: SyncedMark | undefined;
+}
+
+export interface Recovered {
+  /** Never empty; the last one is where the log goes on. */
+  readonly links: readonly ChainLink[];
+  /** Where the last record ends, in the last segment. */
+  readonly size: number;
+  /** The checksum of the last record, or of the last segment's header. */
+  readonly lastCrc: number;
+  readonly lastRevision: Revision;
+  readonly lastTime: Time;
+  /** Known to be on disk. */
+  readonly syncedRevision: Revision;
+}
+
+/** What is known of the log before it is replayed. */
+interface Evidence {
+  readonly syncedRevision: number;
+  readonly isSameBoot: boolean;
+  /** Where the last record starts that holds, whatever stands before it; -1 for none. */
+  readonly lastPos: number;
+}
+
+/** Where replay is: in which link, where in it, and after what. */
+interface Cursor {
+  index: number;
+  at: number;
+  predecessor: Predecessor;
+}
+
+/**
+ * @returns undefined If there is no log, or only the beginning of a first segment.
+ * @throws {SessfsError} LOG_CORRUPT, STORE_FOREIGN, or INDEX_CORRUPT if `from` is not in the log.
+ */
+export async function recoverLog(options: RecoveryOptions): Promise<Recovered | undefined> {
+  const { disk, dir, volumeId, mark } = options;
+  const chain = readChain(disk, dir, volumeId);
+  const last = findLast(disk, chain);
+  const evidence = {
+    syncedRevision: Math.max(mark?.revision ?? 0, last?.synced ?? 0),
+    isSameBoot: mark?.isSameBoot ?? false,
+    lastPos: last?.pos ?? -1,
+  };
+  if (evidence.syncedRevision > (last?.record.revision ?? 0)) {
+    throw lostError(dir, chain, evidence.syncedRevision);
+  }
+  const cursor = findStart(options, chain);
+  const broken = await replay(options, chain, evidence, cursor);
+  if (broken !== undefined) {
+    assertTorn(broken, cursor, evidence);
+    await cutTail(disk, dir, chain.files, broken);
+  }
+  const links = chain.links.slice(0, cursor.index + 1);
+  const link = links.at(-1);
+  if (link === undefined) return undefined;
+  return {
+    links,
+    size: cursor.at,
+    lastCrc: cursor.predecessor.crc ?? link.headerCrc,
+    lastRevision: cursor.predecessor.revision as Revision,
+    lastTime: cursor.predecessor.time,
+    syncedRevision: evidence.syncedRevision as Revision,
+  };
+}
+
+function findLast(disk: Disk, chain: Chain): FoundRecord | undefined {
+  for (const file of chain.files.toReversed()) {
+    const found = withFile(disk, file, (fd) =>
+      findLastRecord(disk, { fd, id: file.id, mark: file.mark, end: file.size }),
+    );
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function findStart({ disk, dir, from }: RecoveryOptions, chain: Chain): Cursor {
+  if (from === undefined || from <= SEGMENT_HEADER_BYTES) return startOf(chain, 0);
+  const index = segmentOf(from);
+  const end = offsetOf(from);
+  const link = chain.links[index];
+  if (link === undefined || end > endOf(chain, index)) throw aheadError(dir, from);
+  if (end <= SEGMENT_HEADER_BYTES) return startOf(chain, index);
+  const { id, mark } = link.file;
+  const before = withFile(disk, link.file, (fd) => findLastRecord(disk, { fd, id, mark, end }));
+  if (before === undefined || before.record.end !== from) throw aheadError(dir, from);
+  const { revision, time } = before.record;
+  return { index, at: end, predecessor: { crc: before.crc, revision, time } };
+}
+
+function startOf(chain: Chain, index: number): Cursor {
+  const link = chain.links[index];
+  if (link === undefined) {
+    return { index: -1, at: 0, predecessor: { crc: undefined, revision: 0, time: EPOCH } };
+  }
+  const { firstRevision, time } = link.header;
+  const predecessor = { crc: link.headerCrc, revision: firstRevision - 1, time };
+  return { index, at: SEGMENT_HEADER_BYTES, predecessor };
+}
+
+/** Where the records of a segment must end. */
+function endOf(chain: Chain, index: number): number {
+  const next = chain.links[index + 1];
+  if (next !== undefined) return next.header.previous.size;
+  const file = chain.links[index]?.file;
+  if (file === undefined) return 0;
+  return chain.broken?.file === file ? chain.broken.offset : file.size;
+}
+
+/** Reads from the cursor on, which then stands behind the last record that holds. */
+async function replay(
+  options: RecoveryOptions,
+  chain: Chain,
+  evidence: Evidence,
+  cursor: Cursor,
+): Promise<Break | undefined> {
+  for (;;) {
+    const link = chain.links[cursor.index];
+    if (link === undefined) return chain.broken;
+    const broken = await replaySegment(options, link.file, cursor, {
+      end: endOf(chain, cursor.index),
+      verifyDataAfter: evidence.isSameBoot ? Infinity : evidence.syncedRevision,
+    });
+    if (broken !== undefined) return broken;
+    const next = chain.links[cursor.index + 1];
+    if (next === undefined) return chain.broken;
+    const { crc, revision } = cursor.predecessor;
+    if (next.header.previous.lastCrc !== crc || next.header.firstRevision !== revision + 1) {
+      const problem = 'a segment that does not follow the last record of the one before it';
+      return { file: next.file, offset: 0, problem };
+    }
+    Object.assign(cursor, startOf(chain, cursor.index + 1));
+  }
+}
+
+async function replaySegment(
+  { disk, onRecord }: RecoveryOptions,
+  file: SegmentFile,
+  cursor: Cursor,
+  { end, verifyDataAfter }: { end: number; verifyDataAfter: number },
+): Promise<Break | undefined> {
+  const fd = disk.open(file.path, 'r');
+  try {
+    const { id, mark } = file;
+    const { at: start, predecessor } = cursor;
+    const reader = new RecordReader(disk, {
+      fd,
+      id,
+      mark,
+      start,
+      end,
+      predecessor,
+      verifyDataAfter,
+    });
+    for (;;) {
+      const step = reader.step();
+      if (step === 'more') {
+        await reader.fill();
+        continue;
+      }
+      cursor.at = reader.at;
+      cursor.predecessor = reader.predecessor;
+      if (step === 'end') return undefined;
+      if (step === 'bad') return { file, offset: reader.at, problem: reader.problem };
+      if (reader.record !== undefined) onRecord(reader.record);
+    }
+  } finally {
+    disk.close(fd);
+  }
+}
+
+/** @throws {SessfsError} LOG_CORRUPT If what stands at the break was on disk for certain. */
+function assertTorn(broken: Break, cursor: Cursor, evidence: Evidence): void {
+  const { revision } = cursor.predecessor;
+  if (evidence.syncedRevision > revision) {
+    const wanted = `wanted all up to revision ${evidence.syncedRevision}, which was on disk`;
+    throw corruptError({
+      ...broken,
+      problem: `${broken.problem}, after revision ${revision}; ${wanted}`,
+    });
+  }
+  if (evidence.isSameBoot && evidence.lastPos >= makeLogPos(broken.file.id, broken.offset)) {
+    throw corruptError({ ...broken, problem: `${broken.problem}, with good records after it` });
+  }
+}
+
+/** From behind, so that being stopped in the middle leaves a log that is cut at the same place again. */
+async function cutTail(
+  disk: Disk,
+  dir: string,
+  files: readonly SegmentFile[],
+  { file, offset }: Break,
+): Promise<void> {
+  const isGone = offset < SEGMENT_HEADER_BYTES;
+  for (const later of files.toReversed()) {
+    if (later.id > file.id || (later.id === file.id && isGone)) disk.remove(later.path);
+  }
+  if (!isGone) {
+    const fd = disk.open(file.path, 'r+');
+    try {
+      disk.truncate(fd, offset);
+      await disk.syncData(fd);
+    } finally {
+      disk.close(fd);
+    }
+  }
+  await syncDirectory(disk, dir);
+}
+
+export async function syncDirectory(disk: Disk, dir: string): Promise<void> {
+  const fd = disk.open(dir, 'r');
+  try {
+    await disk.syncData(fd);
+  } finally {
+    disk.close(fd);
+  }
+}
+
+function withFile<T>(disk: Disk, file: SegmentFile, use: (fd: number) => T): T {
+  const fd = disk.open(file.path, 'r');
+  try {
+    return use(fd);
+  } finally {
+    disk.close(fd);
+  }
+}
+
+function lostError(dir: string, chain: Chain, revision: number): SessfsError {
+  const file = chain.files.at(-1);
+  const wanted = `wanted all up to revision ${revision}, which was on disk`;
+  if (file !== undefined) {
+    return corruptError({ file, offset: file.size, problem: `the end of the log; ${wanted}` });
+  }
+  return new SessfsError('LOG_CORRUPT', `Cannot read log "${dir}": no segment; ${wanted}`, {
+    hint: 'Restore the log from a backup',
+  });
+}
+
+/** The log is whole and yet the index knows more: a power cut took what was never synced. */
+function aheadError(dir: string, from: LogPos): SessfsError {
+  const place = `segment ${segmentOf(from)}, offset ${offsetOf(from)}`;
+  return new SessfsError(
+    'INDEX_CORRUPT',
+    `Cannot go on in log "${dir}": the index was written up to ${place}, where no record ends`,
+    { hint: 'Remove the index: it is made anew from the log' },
+  );
+}
