@@ -58,8 +58,7 @@ export function applyRecord(
   event: Event,
   data: PlacedData | undefined,
 ): void {
-  state.revision = at.revision;
-  state.time = at.time;
+  state.begin(at.revision, at.time);
   if (at.time.sec !== state.timeIndexed) {
     state.timeIndexed = at.time.sec;
     state.index.put(timeKey(at.time), encodeTimeRecord({ revision: at.revision, pos: at.pos }));
@@ -89,8 +88,7 @@ function apply(state: State, at: Moment, event: Event, data: PlacedData | undefi
     case 'link': {
       const inode = getInode(state, event.ino);
       touch(state, inode, at);
-      if (inode.nlink === 0) state.liveBytes += inode.allocated;
-      if (inode.nlink === 0 && isDirectory(inode.mode)) inode.nlink = 1;
+      if (inode.nlink === 0) revive(state, at, inode);
       inode.nlink += 1;
       inode.ctime = at.time;
       inode.parent = event.parent;
@@ -170,6 +168,16 @@ function apply(state: State, at: Moment, event: Event, data: PlacedData | undefi
   }
 }
 
+/** A file without a name (O_TMPFILE), or one that was removed, gets one. */
+function revive(state: State, at: Moment, inode: InodeRecord): void {
+  state.liveBytes += inode.allocated;
+  state.inodes += 1;
+  if (isDirectory(inode.mode)) inode.nlink = 1;
+  if (inode.contentRevision > inode.cutRevision && inode.contentRevision > inode.born) {
+    state.dirtyFiles.set(inode.ino, { actor: at.actor, since: at.time, base: undefined });
+  }
+}
+
 function applyMake(state: State, at: Moment, event: MakeEvent): void {
   const inode = new InodeRecord(event.ino, at.revision, at.time, {
     parent: event.parent as Ino,
@@ -182,7 +190,7 @@ function applyMake(state: State, at: Moment, event: MakeEvent): void {
   inode.target = event.target;
   if (event.target !== undefined) inode.size = event.target.length;
   if (event.ino >= state.nextIno) state.nextIno = event.ino + 1;
-  state.inodes += 1;
+  if (event.parent !== 0) state.inodes += 1;
   state.addInode(inode);
   if (isDirectory(event.mode)) {
     inode.nlink = 2;
@@ -266,6 +274,7 @@ function applySetattr(state: State, at: Moment, event: SetattrEvent): void {
   if (event.mode !== undefined) inode.mode = (inode.mode & S_IFMT) | (event.mode & ~S_IFMT);
   if (event.uid !== undefined) inode.uid = event.uid;
   if (event.gid !== undefined) inode.gid = event.gid;
+  if (event.uid !== undefined || event.gid !== undefined) dropCapabilities(inode);
   if (event.size !== undefined) {
     if (event.size < inode.size) clearRange(state, inode, event.size, Infinity, at);
     inode.size = event.size;
@@ -344,9 +353,18 @@ function touchContent(state: State, inode: InodeRecord, at: Moment, isWrite = fa
   } else if (inode.nlink > 0) {
     state.dirtyFiles.set(inode.ino, { actor: at.actor, since: at.time, base: new Map() });
   }
+  dropCapabilities(inode);
   inode.contentRevision = at.revision;
   inode.mtime = at.time;
   inode.ctime = at.time;
+}
+
+/** File capabilities go with every change of content or owner: HANDLE_KILLPRIV_V2 leaves that to us. */
+function dropCapabilities(inode: InodeRecord): void {
+  if (inode.xattrs?.has('security.capability') !== true) return;
+  const xattrs = new Map(inode.xattrs);
+  xattrs.delete('security.capability');
+  inode.xattrs = xattrs.size === 0 ? undefined : xattrs;
 }
 
 /**

@@ -32,6 +32,7 @@ export class Directory {
   /** undefined: known to be absent. */
   readonly entries = new Map<Name, Dentry | undefined>();
   #listing: ListedName[] | undefined;
+  #isListingFresh = false;
 
   constructor(ino: Ino, isComplete: boolean) {
     this.ino = ino;
@@ -40,20 +41,26 @@ export class Directory {
 
   set(name: Name, dentry: Dentry): void {
     this.entries.set(name, dentry);
-    this.#listing = undefined;
+    this.#isListingFresh = false;
   }
 
   /** In a complete directory a missing name needs no tombstone. */
   delete(name: Name): void {
     if (this.isComplete) this.entries.delete(name);
     else this.entries.set(name, undefined);
-    this.#listing = undefined;
+    this.#isListingFresh = false;
   }
 
-  /** Every name in reading order; of a complete directory only. */
-  list(): readonly ListedName[] {
-    if (this.#listing === undefined) {
+  /**
+   * Every name in reading order; of a complete directory only.
+   *
+   * @param from Where the reader is. In the middle it goes on with the list that it began, which may
+   *   have names that are gone by now: removing a large directory would sort it anew for every reply.
+   */
+  list(from: number): readonly ListedName[] {
+    if (this.#listing === undefined || (from === 0 && !this.#isListingFresh)) {
       this.#listing = sortNames(this.entries);
+      this.#isListingFresh = true;
     }
     return this.#listing;
   }

@@ -48,8 +48,6 @@ export interface RenameEvent {
   readonly newParent: Ino;
   readonly newName: Name;
   readonly exchange: boolean;
-  /** The inode of the whiteout that takes the old name; 0 for none. */
-  readonly whiteout: Ino | 0;
 }
 
 /**
@@ -223,7 +221,7 @@ export function encodeEvent(writer: ByteWriter, event: Event): void {
       return;
     case 'rename':
       writer.u48(event.parent).string(event.name).u48(event.newParent).string(event.newName);
-      writer.u8(event.exchange ? 1 : 0).u48(event.whiteout);
+      writer.u8(event.exchange ? 1 : 0);
       return;
     case 'write':
       writer.u48(event.ino).u48(event.start).u48(event.offset).u8(event.killSuidGid ? 1 : 0);
@@ -301,7 +299,6 @@ function readEvent(type: number, reader: ByteReader): Event {
         newParent: reader.u48() as Ino,
         newName: reader.string() as Name,
         exchange: reader.u8() === 1,
-        whiteout: reader.u48() as Ino,
       };
     case 'write':
       return {

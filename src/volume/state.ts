@@ -67,6 +67,7 @@ export class State {
   #flushingInodes = new Set<InodeRecord>();
   #flushingRegions = new Map<Ino, Set<number>>();
   #cachedNames = 0;
+  #sequence = 0;
   #epoch = 1;
   #flushedEpoch = 0;
 
@@ -84,6 +85,18 @@ export class State {
     for (const file of meta?.uncut ?? []) {
       this.dirtyFiles.set(file.ino, { actor: file.actor, since: file.since, base: undefined });
     }
+  }
+
+  /** Every record begins with this. */
+  begin(revision: Revision, time: Time): void {
+    this.revision = revision;
+    this.time = time;
+    this.#sequence = 0;
+  }
+
+  /** A number for what one revision leaves behind several times under the same key. */
+  takeSequence(): number {
+    return this.#sequence++;
   }
 
   // --- inodes -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
  * - Reading what is live never waits, except for directories that are not in memory.
  */
 
+import { SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId, Revision } from '../shared/brands.ts';
 import type { Clock, Time } from '../shared/time.ts';
 
@@ -18,7 +19,28 @@ export interface VolumeOptions {
   readonly clock: Clock;
   /** Makes the volume if the directory is empty; its root belongs to this owner. */
   readonly create?: { readonly uid: number; readonly gid: number; readonly mode: number };
+  /** How long a file may be dirty while open before a version is cut, in milliseconds; default 60 s. */
+  readonly cutIntervalMs?: number;
+  /** Another server had the volume open a moment ago: its clients still have files open. */
+  readonly resumed?: boolean;
+  /** Size at which a segment of the log is full, in bytes; default 64 MiB. */
+  readonly segmentBytes?: number;
 }
+
+/** On whose behalf a change is made: a request of the kernel, or a command. */
+export interface Caller {
+  /** The kernel's number of the request; 0 for a command. */
+  readonly unique: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** 0 is not known. */
+  readonly pid: number;
+  /** Known already; otherwise found by pid. */
+  readonly actor?: ActorId;
+}
+
+/** sessfs itself: for what nobody asked for (cutting after an interval). */
+export const SYSTEM_CALLER: Caller = { unique: 0, uid: 0, gid: 0, pid: 0, actor: SYSTEM_ACTOR };
 
 export interface VolumeStatus {
   readonly revision: Revision;

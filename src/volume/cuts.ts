@@ -1,0 +1,220 @@
+/**
+ * When a version is cut: the rules, and who has what open for writing.
+ *
+ * A version is cut when the last writer closes a file whose content changed; before changed content is
+ * replaced, truncated by somebody else or unlinked; and when it has been uncut for an interval. Content
+ * that is what the last version already holds makes none.
+ */
+
+import type { Ino } from '../shared/brands.ts';
+import { timeToMs } from '../shared/time.ts';
+import { REGION_BYTES } from '../index/extents.ts';
+import type { Extent } from '../index/extents.ts';
+import type { InodeRecord } from '../index/records.ts';
+import type { CutCause } from './cut-cause.ts';
+import { areSameExtents, listExtents } from './content.ts';
+import type { Core } from './core.ts';
+import type { DirtyFile } from './state.ts';
+import { SYSTEM_CALLER } from './store.ts';
+
+/** Up to here bytes are compared at once; more is compared off the serving path. */
+const COMPARE_AT_ONCE_BYTES = 1 << 20;
+
+const O_ACCMODE = 3;
+
+export class Cuts {
+  readonly #core: Core;
+  readonly #intervalMs: number;
+  /** How many open files may write to each inode. */
+  readonly #writers = new Map<Ino, number>();
+  readonly #comparisons = new Map<Ino, Promise<void>>();
+
+  constructor(core: Core, intervalMs: number) {
+    this.#core = core;
+    this.#intervalMs = intervalMs;
+  }
+
+  opened(ino: Ino, flags: number): void {
+    if ((flags & O_ACCMODE) === 0) return;
+    this.#writers.set(ino, (this.#writers.get(ino) ?? 0) + 1);
+  }
+
+  /** An open file is gone. Its writer may be unknown: it was opened before this server started. */
+  released(ino: Ino, flags: number): void {
+    if ((flags & O_ACCMODE) === 0) return;
+    const writers = this.#writers.get(ino) ?? 1;
+    if (writers > 1) {
+      this.#writers.set(ino, writers - 1);
+      return;
+    }
+    this.#writers.delete(ino);
+    this.cutIfChanged(ino, 'close');
+  }
+
+  hasWriters(ino: Ino): boolean {
+    return this.#writers.has(ino);
+  }
+
+  /** Before content goes: a version of it, unless the last one already is that. */
+  cutIfChanged(ino: Ino, cause: CutCause): void {
+    const { state } = this.#core;
+    const dirty = state.dirtyFiles.get(ino);
+    if (dirty === undefined || this.#comparisons.has(ino)) return;
+    const inode = state.findInode(ino);
+    if (inode === undefined || inode.nlink === 0) return;
+    if (inode.cutRevision === 0) {
+      // Made, and empty: a shell is about to fill it, or it was touched.
+      if (inode.size > 0) this.#cut(inode, dirty, cause);
+      else if (cause === 'close') this.#keep(inode);
+      return;
+    }
+    const difference = findDifference(this.#core, inode, dirty);
+    if (difference === undefined) this.#cut(inode, dirty, cause);
+    else if (difference.bytes <= COMPARE_AT_ONCE_BYTES) {
+      if (this.#areEqual(difference)) this.#keep(inode);
+      else this.#cut(inode, dirty, cause);
+    } else {
+      this.#compareLater(inode, dirty, { cause, difference });
+    }
+  }
+
+  /** Before content changes that is being compared: the version is cut, without knowing. */
+  beforeChange(ino: Ino): void {
+    if (this.#comparisons.size === 0 || !this.#comparisons.delete(ino)) return;
+    const inode = this.#core.state.findInode(ino);
+    const dirty = this.#core.state.dirtyFiles.get(ino);
+    if (inode !== undefined && dirty !== undefined) this.#cut(inode, dirty, 'close');
+  }
+
+  /** Before what a name stands for may go away. */
+  beforeRemoval(ino: Ino, cause: CutCause): void {
+    this.beforeChange(ino);
+    this.cutIfChanged(ino, cause);
+    this.beforeChange(ino);
+  }
+
+  /** Cuts what has been uncut for longer than the interval. */
+  cutOld(): void {
+    const beforeMs = timeToMs(this.#core.clock.now()) - this.#intervalMs;
+    for (const [ino, dirty] of this.#core.state.dirtyFiles) {
+      if (timeToMs(dirty.since) <= beforeMs) this.cutIfChanged(ino, 'interval');
+    }
+  }
+
+  /** Cuts every file that nobody can write to any more. */
+  cutClosed(): void {
+    for (const ino of this.#core.state.dirtyFiles.keys()) {
+      if (!this.#writers.has(ino)) this.cutIfChanged(ino, 'close');
+    }
+  }
+
+  /** Cuts everything that has changed, open or not. */
+  cutAll(cause: CutCause): void {
+    for (const ino of this.#core.state.dirtyFiles.keys()) this.cutIfChanged(ino, cause);
+  }
+
+  /** Resolves when no comparison is under way. */
+  async settled(): Promise<void> {
+    while (this.#comparisons.size > 0) await Promise.all(this.#comparisons.values());
+  }
+
+  #cut(inode: InodeRecord, dirty: DirtyFile, cause: CutCause): void {
+    const by = { unique: 0, uid: 0, gid: 0, pid: 0, actor: dirty.actor };
+    this.#core.commit({ kind: 'cut', ino: inode.ino, cause }, by);
+  }
+
+  #keep(inode: InodeRecord): void {
+    this.#core.commit({ kind: 'unchanged', ino: inode.ino }, SYSTEM_CALLER);
+  }
+
+  #areEqual(difference: Difference): boolean {
+    const { content } = this.#core;
+    return difference.ranges.every(({ offset, length, before, after }) => {
+      const old = Buffer.allocUnsafe(length);
+      content.readSync(before, offset, old);
+      const now = Buffer.allocUnsafe(length);
+      content.readSync(after, offset, now);
+      return old.equals(now);
+    });
+  }
+
+  #compareLater(
+    inode: InodeRecord,
+    dirty: DirtyFile,
+    { cause, difference }: { cause: CutCause; difference: Difference },
+  ): void {
+    const { content } = this.#core;
+    const comparison = (async (): Promise<void> => {
+      let areEqual = true;
+      for (const { offset, length, before, after } of difference.ranges) {
+        const old = await content.read(before, offset, length);
+        const now = await content.read(after, offset, length);
+        areEqual = old.equals(now);
+        if (!areEqual || this.#comparisons.get(inode.ino) !== comparison) break;
+      }
+      if (this.#comparisons.get(inode.ino) !== comparison) return;
+      this.#comparisons.delete(inode.ino);
+      if (areEqual) this.#keep(inode);
+      else this.#cut(inode, dirty, cause);
+    })().catch((error: unknown) => {
+      // What cannot be read cannot be compared: better a version too many.
+      if (this.#comparisons.get(inode.ino) !== comparison) return;
+      this.#comparisons.delete(inode.ino);
+      this.#core.report('Cannot compare a file with its last version', error);
+      this.#cut(inode, dirty, cause);
+    });
+    this.#comparisons.set(inode.ino, comparison);
+  }
+}
+
+/** Where the content may differ from that of the last version. */
+interface Difference {
+  readonly ranges: readonly Range[];
+  readonly bytes: number;
+}
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+  readonly before: readonly Extent[];
+  readonly after: readonly Extent[];
+}
+
+/** @returns What must be compared byte by byte; undefined if sizes or checksums already differ. */
+function findDifference(
+  core: Core,
+  inode: InodeRecord,
+  dirty: DirtyFile,
+): Difference | undefined {
+  if (dirty.base === undefined || inode.size !== inode.cutSize) return undefined;
+  const ranges: Range[] = [];
+  let bytes = 0;
+  for (const [region, before] of dirty.base) {
+    const offset = region * REGION_BYTES;
+    const length = Math.min(REGION_BYTES, inode.size - offset);
+    if (length <= 0) continue;
+    const after = listExtents(core.state, inode, offset, offset + length);
+    if (areSameExtents(before, after)) continue;
+    if (haveOtherChecksums(before, after)) return undefined;
+    ranges.push({ offset, length, before, after });
+    bytes += length;
+  }
+  return { ranges, bytes };
+}
+
+/** True if two extents of the same shape have different checksums: then the bytes differ. */
+function haveOtherChecksums(before: readonly Extent[], after: readonly Extent[]): boolean {
+  if (before.length !== after.length) return false;
+  return before.some((extent, index) => {
+    const other = after[index] as Extent;
+    return (
+      extent.offset === other.offset &&
+      extent.length === other.length &&
+      extent.skip === 0 &&
+      other.skip === 0 &&
+      extent.chunkLength === extent.length &&
+      other.chunkLength === other.length &&
+      extent.crc !== other.crc
+    );
+  });
+}

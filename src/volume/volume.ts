@@ -1,0 +1,232 @@
+/**
+ * A volume that is open: its log, its index, its state, and when each is written out.
+ *
+ * Every change goes through commit: log first, then apply. What the operations of a file system are made
+ * of is in names.ts, files.ts, attributes.ts and listing.ts, as functions over this.
+ */
+
+import { join } from 'node:path';
+
+import { Index } from '../index/index.ts';
+import { Log } from '../log/log.ts';
+import type { LogRecord } from '../log/record.ts';
+import { SYSTEM_ACTOR } from '../shared/brands.ts';
+import type { ActorId, Revision } from '../shared/brands.ts';
+import { ByteWriter } from '../shared/bytes.ts';
+import { Errno } from '../shared/errno.ts';
+import { FsError } from '../shared/errors.ts';
+import { EPOCH } from '../shared/time.ts';
+import type { Clock } from '../shared/time.ts';
+import { Actors } from './actors.ts';
+import { applyRecord } from './apply.ts';
+import { ContentReader } from './content-reader.ts';
+import type { Core } from './core.ts';
+import { Cuts } from './cuts.ts';
+import { decodeEvent, encodeEvent, EVENT_TYPES } from './events.ts';
+import type { Event } from './events.ts';
+import { State } from './state.ts';
+import { SYSTEM_CALLER } from './store.ts';
+import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
+import { StoreSpace } from './store-space.ts';
+
+/** As many changes as LevelDB takes in a few milliseconds. */
+const FLUSH_CHANGES = 4000;
+/** The log is on disk, and the index written, at most this long after a change: the promise is 1 s. */
+const SETTLE_MS = 900;
+const DEFAULT_CUT_INTERVAL_MS = 60_000;
+
+export class Volume implements Core, VolumeControl {
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly state: State;
+  readonly index: Index;
+  readonly log: Log;
+  readonly content: ContentReader;
+  readonly actors: Actors;
+  readonly cuts: Cuts;
+  readonly space: StoreSpace;
+  /** Set by whoever runs the volume; a message and its cause. */
+  report: (message: string, error: unknown) => void = () => undefined;
+  readonly #writer = new ByteWriter(4096);
+  readonly #header = {
+    revision: 0 as Revision,
+    time: EPOCH,
+    unique: 0,
+    actor: SYSTEM_ACTOR,
+    type: 0,
+  };
+  #settleTimer: NodeJS.Timeout | undefined;
+  #readOnly: string | undefined;
+  #isClosed = false;
+
+  private constructor(options: VolumeOptions, opened: { state: State; index: Index; log: Log }) {
+    this.dir = options.dir;
+    this.clock = options.clock;
+    this.state = opened.state;
+    this.index = opened.index;
+    this.log = opened.log;
+    this.content = new ContentReader(opened.log);
+    this.space = new StoreSpace(options.dir);
+    this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS);
+    this.actors = new Actors({
+      takeActorId: () => this.state.nextActor++ as ActorId,
+      record: (event) => {
+        if (!this.#isClosed) this.commit(event, SYSTEM_CALLER);
+      },
+    });
+  }
+
+  /**
+   * Opens the volume in a directory: the index, then whatever the log has beyond it.
+   *
+   * @throws {SessfsError} LOG_CORRUPT, INDEX_CORRUPT, STORE_FOREIGN Never opens half of it.
+   */
+  static async open(options: VolumeOptions): Promise<Volume> {
+    const { dir, volumeId, clock } = options;
+    const { index, meta } = await Index.open(join(dir, 'index'), volumeId);
+    try {
+      const state = new State(index, volumeId, meta);
+      const log = await Log.open({
+        dir: join(dir, 'log'),
+        volumeId,
+        clock,
+        create: options.create !== undefined,
+        ...(meta === undefined ? {} : { from: meta.next }),
+        ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+        onRecord: (record) => replay(state, record),
+      });
+      const volume = new Volume(options, { state, index, log });
+      if (state.revision === 0) volume.#begin(options);
+      if (options.resumed !== true) volume.cuts.cutClosed();
+      await volume.cuts.settled();
+      await volume.flushed();
+      return volume;
+    } catch (error) {
+      await index.close();
+      throw error;
+    }
+  }
+
+  commit(event: Event, caller: Caller, data?: Uint8Array): void {
+    if (this.#readOnly !== undefined) throw new FsError(Errno.EROFS, this.#readOnly);
+    const actor = this.actors.resolve(caller);
+    const { state, log } = this;
+    if (data !== undefined) this.space.claim(data.length);
+    const payload = this.#writer.reset();
+    encodeEvent(payload, event);
+    const header = this.#header;
+    header.revision = (state.revision + 1) as Revision;
+    header.time = this.clock.now();
+    header.unique = caller.unique;
+    header.actor = actor;
+    header.type = EVENT_TYPES[event.kind];
+    const pos = log.append(header, payload.view(), payload.length, data);
+    const at = { revision: header.revision, time: log.lastTime, actor, pos: log.recordPos };
+    const placed =
+      data === undefined ? undefined : { pos, length: data.length, chunkCrcs: log.chunkCrcs };
+    applyRecord(state, at, event, placed);
+    state.next = log.head;
+    if (this.#settleTimer === undefined) this.#armSettle();
+    if (state.pending >= FLUSH_CHANGES && !this.index.isWriting) void this.#flush();
+  }
+
+  /** Everything up to now is in the index when this resolves, for scans to see. */
+  async flushed(): Promise<void> {
+    await this.#flush();
+    if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+  }
+
+  status(): VolumeStatus {
+    const { state, log } = this;
+    return {
+      revision: state.revision,
+      time: state.time,
+      durableRevision: log.durableRevision,
+      durableTime: log.durableTime,
+      readOnly: this.#readOnly ?? log.readOnly,
+      inodes: state.inodes,
+      liveBytes: state.liveBytes,
+      versions: state.versions,
+      logBytes: log.bytes,
+    };
+  }
+
+  sync(): Promise<void> {
+    return this.log.sync();
+  }
+
+  internActor(source: ActorSource): ActorId {
+    return this.actors.intern(source);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#settleTimer);
+    await this.cuts.settled();
+    await this.actors.settled();
+    this.#isClosed = true;
+    clearTimeout(this.#settleTimer);
+    await this.#flush();
+    await this.index.close();
+    await this.log.close();
+  }
+
+  #begin({ create }: VolumeOptions): void {
+    if (create === undefined) return;
+    this.commit({ kind: 'genesis', ...create }, SYSTEM_CALLER);
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await this.state.flush();
+      this.state.trim();
+    } catch (error) {
+      // What the log has is safe. The index on disk is older than what is in memory, and stays so.
+      this.#readOnly = `the index cannot be written (${String(error)}): restart the session`;
+      this.report('Cannot write the index', error);
+    }
+  }
+
+  #armSettle(): void {
+    if (this.#isClosed) return;
+    this.#settleTimer = setTimeout(() => {
+      this.#settleTimer = undefined;
+      void this.#settle();
+    }, SETTLE_MS);
+    this.#settleTimer.unref();
+  }
+
+  /** A while after a change: disk, index, and the versions that are due. */
+  async #settle(): Promise<void> {
+    try {
+      await this.log.sync();
+      this.cuts.cutOld();
+    } catch (error) {
+      this.report('Cannot settle the volume', error);
+    }
+    await this.#flush();
+    if (this.state.dirtyFiles.size > 0 && this.#settleTimer === undefined) this.#armSettle();
+  }
+}
+
+/** The same apply as when the record was made. */
+function replay(state: State, record: LogRecord): void {
+  const event = decodeEvent(record.type, record.payload);
+  const at = {
+    revision: record.revision,
+    time: record.time,
+    actor: record.actor,
+    pos: record.pos,
+  };
+  const placed =
+    record.dataLength === 0
+      ? undefined
+      : { pos: record.dataPos, length: record.dataLength, chunkCrcs: record.chunkCrcs };
+  applyRecord(state, at, event, placed);
+  state.next = record.end;
+  if (state.pending < FLUSH_CHANGES) return;
+  // Writes queue up behind one another; a failure shows in the one that open() waits for.
+  void state.flush().then(
+    () => state.trim(),
+    () => undefined,
+  );
+}
