@@ -4,8 +4,9 @@
  * Rule: it knows no test and no file system; it is a process of its own so that a call which never
  * returns stops this process and not the one that judges. Plain JavaScript: Node runs it as it is.
  *
- * Protocol, one JSON value a line. In: { id, fn, args }, an argument being a number, { b: base64 }
- * (bytes in) or { o: length } (bytes out). Out: { id, r: result, e: errno, o: [base64, …] }.
+ * Protocol, one JSON value a line. In: { id, fn, args }, an argument being a number, { n: digits }
+ * (a large one), { b: base64 } (bytes in; with back: true, in and out) or { o: length } (bytes out).
+ * Out: { id, r: result, e: errno, o: [base64, …] }; a result too large for a number is its digits.
  */
 
 import { createInterface } from 'node:readline';
@@ -82,6 +83,7 @@ function answer({ id, fn, args }) {
   const outs = [];
   const values = args.map((arg) => {
     if (typeof arg === 'number') return arg;
+    if (arg.n !== undefined) return BigInt(arg.n);
     const bytes = arg.b === undefined ? Buffer.alloc(arg.o) : Buffer.from(arg.b, 'base64');
     if (arg.b === undefined || arg.back) outs.push(bytes);
     return bytes;
@@ -90,7 +92,8 @@ function answer({ id, fn, args }) {
   // Read at once: the next call into libc, by whomever, may change it.
   const errno = koffi.errno();
   const o = outs.map((bytes) => bytes.toString('base64'));
-  process.stdout.write(`${JSON.stringify({ id, r: result, e: result === -1 ? errno : 0, o })}\n`);
+  const r = typeof result === 'bigint' ? String(result) : result;
+  process.stdout.write(`${JSON.stringify({ id, r, e: result === -1 ? errno : 0, o })}\n`);
 }
 
 createInterface({ input: process.stdin }).on('line', (line) => answer(JSON.parse(line)));

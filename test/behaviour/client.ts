@@ -34,7 +34,12 @@ export class SyscallError extends Error {
 }
 
 /** A number, bytes for the call to read, room for bytes that it gives, or bytes both ways. */
-export type Argument = number | { in: Uint8Array } | { out: number } | { inOut: Uint8Array };
+export type Argument =
+  | number
+  | bigint
+  | { in: Uint8Array }
+  | { out: number }
+  | { inOut: Uint8Array };
 
 export interface Result {
   readonly value: number;
@@ -43,10 +48,14 @@ export interface Result {
 }
 
 interface Reply {
-  id: number;
-  r: number;
-  e: number;
-  o: string[];
+  readonly id: number;
+  readonly r: number | string;
+  readonly e: number;
+  readonly o: readonly string[];
+}
+
+function isReply(value: unknown): value is Reply {
+  return typeof value === 'object' && value !== null && 'id' in value && 'o' in value;
 }
 
 interface Pending {
@@ -60,6 +69,7 @@ export class Client {
   readonly #child: ChildProcess;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #ended: string | undefined;
 
   constructor() {
     this.#child = spawn(process.execPath, [AGENT], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -67,6 +77,11 @@ export class Client {
     if (stdout === null) throw new Error('Cannot start the client: no pipe');
     createInterface({ input: stdout }).on('line', (line) => this.#settle(line));
     this.#child.on('exit', (code, signal) => this.#failAll(`the client ended: ${signal ?? code}`));
+  }
+
+  /** False once it died or a call did not return. */
+  get isUsable(): boolean {
+    return this.#ended === undefined;
   }
 
   get pid(): number {
@@ -78,12 +93,13 @@ export class Client {
    * @throws {SyscallError} If it returned -1.
    */
   call(fn: string, ...args: Argument[]): Promise<Result> {
+    if (this.#ended !== undefined) return Promise.reject(new Error(`${fn}: ${this.#ended}`));
     const id = this.#nextId;
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new Error(`${fn} did not return within ${CALL_TIMEOUT_MS} ms`));
+        this.#failAll(`no return from ${fn} within ${CALL_TIMEOUT_MS} ms`);
+        this.#child.kill('SIGKILL');
       }, CALL_TIMEOUT_MS);
       this.#pending.set(id, { fn, resolve, reject, timer });
       this.#child.stdin?.write(`${JSON.stringify({ id, fn, args: args.map(encodeArgument) })}\n`);
@@ -103,17 +119,22 @@ export class Client {
   }
 
   #settle(line: string): void {
-    const reply = JSON.parse(line) as Reply;
+    const reply: unknown = JSON.parse(line);
+    if (!isReply(reply)) throw new Error(`The client said ${line}`);
     const pending = this.#pending.get(reply.id);
     if (pending === undefined) return;
     this.#pending.delete(reply.id);
     clearTimeout(pending.timer);
     if (reply.r === -1) pending.reject(new SyscallError(pending.fn, reply.e));
     else
-      pending.resolve({ value: reply.r, out: reply.o.map((text) => Buffer.from(text, 'base64')) });
+      pending.resolve({
+        value: Number(reply.r),
+        out: reply.o.map((text) => Buffer.from(text, 'base64')),
+      });
   }
 
   #failAll(reason: string): void {
+    this.#ended ??= reason;
     for (const pending of this.#pending.values()) {
       clearTimeout(pending.timer);
       pending.reject(new Error(`${pending.fn}: ${reason}`));
@@ -124,6 +145,7 @@ export class Client {
 
 function encodeArgument(arg: Argument): unknown {
   if (typeof arg === 'number') return arg;
+  if (typeof arg === 'bigint') return { n: String(arg) };
   if ('out' in arg) return { o: arg.out };
   const bytes = 'in' in arg ? arg.in : arg.inOut;
   return { b: Buffer.from(bytes).toString('base64'), ...('inOut' in arg ? { back: true } : {}) };

@@ -2,7 +2,7 @@
  * Who may do what: mode bits, owners, groups, sticky and setgid directories, suid and sgid.
  */
 
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from './constants.ts';
 import { behaviour, OTHER_USER, USER } from './stage.ts';
 import { errnoOf } from './syscalls.ts';
@@ -10,19 +10,16 @@ import { errnoOf } from './syscalls.ts';
 const PERMISSION_BITS = 0o7777;
 
 behaviour('Permissions', (stage) => {
-  const root = { root: true, needs: 'callers uid' } as const;
-
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a file without bits for others cannot be read by them',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'secret', 0o600);
       const user = await stage.another(USER);
       expect(await errnoOf(user.open(stage.path('f')))).toBe('EACCES');
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a read-only file cannot be opened for writing by others',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text', 0o644);
@@ -30,21 +27,16 @@ behaviour('Permissions', (stage) => {
       expect(await errnoOf(user.open(stage.path('f'), O_WRONLY))).toBe('EACCES');
       expect(String(await user.readFile(stage.path('f')))).toBe('text');
     },
-    root,
   );
 
-  stage.case(
-    'a supplementary group counts',
-    async () => {
-      await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
-      await stage.sys.chown(stage.path('f'), 0, 1234);
-      const member = await stage.another({ ...USER, groups: [1234] });
-      expect(String(await member.readFile(stage.path('f')))).toBe('text');
-    },
-    root,
-  );
+  test.skipIf(stage.lacks('root', 'callers uid'))('a supplementary group counts', async () => {
+    await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
+    await stage.sys.chown(stage.path('f'), 0, 1234);
+    const member = await stage.another({ ...USER, groups: [1234] });
+    expect(String(await member.readFile(stage.path('f')))).toBe('text');
+  });
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a directory without x for others hides what is in it',
     async () => {
       await stage.sys.mkdir(stage.path('d'), 0o744);
@@ -52,10 +44,9 @@ behaviour('Permissions', (stage) => {
       const user = await stage.another(USER);
       expect(await errnoOf(user.stat(stage.path('d/f')))).toBe('EACCES');
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a directory without w for others takes no names from them',
     async () => {
       const user = await stage.another(USER);
@@ -63,10 +54,9 @@ behaviour('Permissions', (stage) => {
       expect(await errnoOf(user.open(stage.path('f'), O_CREAT | O_WRONLY))).toBe('EACCES');
       expect(await errnoOf(user.symlink('x', stage.path('l')))).toBe('EACCES');
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a sticky directory keeps others from removing or renaming what is not theirs',
     async () => {
       await stage.sys.chmod(stage.dir, 0o1777);
@@ -77,10 +67,9 @@ behaviour('Permissions', (stage) => {
       expect(await errnoOf(other.rename(stage.path('f'), stage.path('g')))).toBe('EPERM');
       expect(await errnoOf(owner.unlink(stage.path('f')))).toBe('ok');
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'what a user makes belongs to that user',
     async () => {
       await stage.sys.chmod(stage.dir, 0o777);
@@ -92,10 +81,9 @@ behaviour('Permissions', (stage) => {
         expect(await stage.sys.lstat(stage.path(name))).toMatchObject(USER);
       }
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'only the owner may change mode and times',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text', 0o666);
@@ -105,10 +93,9 @@ behaviour('Permissions', (stage) => {
       expect(await errnoOf(user.utimens(stage.path('f'), times))).toBe('EPERM');
       expect(await errnoOf(user.chown(stage.path('f'), USER.uid, -1))).toBe('EPERM');
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'an owner may give a file to a group of theirs and to no other',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text');
@@ -118,10 +105,9 @@ behaviour('Permissions', (stage) => {
       expect(await errnoOf(owner.chown(stage.path('f'), -1, 4321))).toBe('EPERM');
       expect((await owner.stat(stage.path('f'))).gid).toBe(1234);
     },
-    root,
   );
 
-  stage.case('the umask applies to files and directories', async () => {
+  test('the umask applies to files and directories', async () => {
     await stage.sys.umask(0o027);
     await stage.sys.writeFile(stage.path('f'), '', 0o666);
     await stage.sys.mkdir(stage.path('d'), 0o777);
@@ -129,27 +115,20 @@ behaviour('Permissions', (stage) => {
     expect((await stage.sys.stat(stage.path('d'))).mode & PERMISSION_BITS).toBe(0o750);
   });
 
-  stage.case(
-    'a file made without write permission is written through the descriptor that made it',
-    async () => {
-      const fd = await stage.sys.open(stage.path('f'), O_CREAT | O_RDWR, 0o444);
-      expect(await stage.sys.write(fd, 'text')).toBe(4);
-    },
-  );
+  test('a file made without write permission is written through the descriptor that made it', async () => {
+    const fd = await stage.sys.open(stage.path('f'), O_CREAT | O_RDWR, 0o444);
+    expect(await stage.sys.write(fd, 'text')).toBe(4);
+  });
 
-  stage.case(
-    'access(2) answers for the caller',
-    async () => {
-      await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
-      const user = await stage.another(USER);
-      expect(await errnoOf(user.access(stage.path('f'), 0))).toBe('ok');
-      expect(await errnoOf(user.access(stage.path('f'), 4))).toBe('EACCES');
-      expect(await errnoOf(stage.sys.access(stage.path('f'), 4))).toBe('ok');
-    },
-    root,
-  );
+  test.skipIf(stage.lacks('root', 'callers uid'))('access(2) answers for the caller', async () => {
+    await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
+    const user = await stage.another(USER);
+    expect(await errnoOf(user.access(stage.path('f'), 0))).toBe('ok');
+    expect(await errnoOf(user.access(stage.path('f'), 4))).toBe('EACCES');
+    expect(await errnoOf(stage.sys.access(stage.path('f'), 4))).toBe('ok');
+  });
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a new file in a setgid directory has the group of the directory, a new directory the bit too',
     async () => {
       await stage.sys.chown(stage.dir, 0, 1234);
@@ -161,7 +140,6 @@ behaviour('Permissions', (stage) => {
       const made = await user.stat(stage.path('d'));
       expect([made.gid, made.mode & PERMISSION_BITS]).toEqual([1234, 0o2755]);
     },
-    root,
   );
 
   const killers: [
@@ -184,7 +162,7 @@ behaviour('Permissions', (stage) => {
     ],
   ];
   for (const [what, kill] of killers) {
-    stage.case(
+    test.skipIf(stage.lacks('root', 'callers uid'))(
       `${what} by another user clears suid and sgid`,
       async () => {
         const path = stage.path('f');
@@ -194,11 +172,10 @@ behaviour('Permissions', (stage) => {
         await kill(path, user);
         expect((await stage.sys.stat(path)).mode & PERMISSION_BITS).toBe(0o777);
       },
-      root,
     );
   }
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a change of owner clears suid and sgid of a program',
     async () => {
       const path = stage.path('f');
@@ -207,10 +184,9 @@ behaviour('Permissions', (stage) => {
       await stage.sys.chown(path, USER.uid, USER.gid);
       expect((await stage.sys.stat(path)).mode & PERMISSION_BITS).toBe(0o755);
     },
-    root,
   );
 
-  stage.case(
+  test.skipIf(stage.lacks('root', 'callers uid'))(
     'a chmod by a user outside of the group drops sgid',
     async () => {
       const path = stage.path('f');
@@ -220,10 +196,9 @@ behaviour('Permissions', (stage) => {
       await owner.chmod(path, 0o2755);
       expect((await owner.stat(path)).mode & PERMISSION_BITS).toBe(0o755);
     },
-    root,
   );
 
-  stage.case('the suid bit survives a read', async () => {
+  test('the suid bit survives a read', async () => {
     const path = stage.path('f');
     await stage.sys.writeFile(path, 'program');
     await stage.sys.chmod(path, 0o4755);

@@ -5,7 +5,9 @@
  * closed, and processes of other users are its own.
  */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { Syscalls } from './syscalls.ts';
 import { TARGETS } from './targets.ts';
 import type { Capability, Target } from './targets.ts';
@@ -15,6 +17,9 @@ export const USER = { uid: 65534, gid: 65534 };
 export const OTHER_USER = { uid: 65533, gid: 65533 };
 
 const SETUP_TIMEOUT_MS = 90_000;
+/** Longer than a client's own deadline, which says more. */
+const CASE_TIMEOUT_MS = 60_000;
+const RUN_TIMEOUT_MS = 60_000;
 const isRoot = process.getuid?.() === 0;
 
 export class Stage {
@@ -45,24 +50,32 @@ export class Stage {
   }
 
   /** A process of its own, for as long as the case runs. */
-  async another(
-    user?: { uid: number; gid: number; groups?: readonly number[] } | undefined,
-  ): Promise<Syscalls> {
+  async another(user?: {
+    uid: number;
+    gid: number;
+    groups?: readonly number[];
+  }): Promise<Syscalls> {
     const client = new Syscalls();
     this.#others.push(client);
     if (user !== undefined) await client.become(user);
     return client;
   }
 
-  /** Declares a case. Cases about other users are for root; a run in CI must have that. */
-  case(
-    name: string,
-    run: () => Promise<void>,
-    options: { needs?: Capability; root?: boolean } = {},
-  ): void {
-    const lacks = options.needs !== undefined && !this.target.can(options.needs);
-    const unprivileged = options.root === true && !isRoot && process.env['CI'] === undefined;
-    test.skipIf(lacks || unprivileged)(name, run);
+  /** Runs a program; a code other than 0, or no end within a minute, is an error. */
+  async run(program: string, ...args: string[]): Promise<string> {
+    const options = { cwd: '/', timeout: RUN_TIMEOUT_MS, killSignal: 'SIGKILL' } as const;
+    return (await promisify(execFile)(program, args, options)).stdout;
+  }
+
+  /**
+   * For test.skipIf: true if the target or the user who runs the suite cannot do one of these.
+   *
+   * Where CI is set, a user without privilege is a failure and not a skip.
+   */
+  lacks(...needs: readonly (Capability | 'root')[]): boolean {
+    return needs.some((need) =>
+      need === 'root' ? !isRoot && process.env['CI'] === undefined : !this.target.can(need),
+    );
   }
 
   async open(): Promise<void> {
@@ -74,6 +87,7 @@ export class Stage {
   async begin(): Promise<void> {
     this.#count += 1;
     this.#dir = `${this.#mount?.dir}/case-${this.#count}`;
+    if (!this.sys.isUsable) this.#root = new Syscalls();
     await this.sys.umask(0o022);
     await this.sys.mkdir(this.#dir);
   }
@@ -81,7 +95,7 @@ export class Stage {
   async end(): Promise<void> {
     await Promise.all(this.#others.map((client) => client.stop()));
     this.#others = [];
-    await this.sys.closeAll();
+    if (this.sys.isUsable) await this.sys.closeAll();
   }
 
   async close(): Promise<void> {
@@ -93,11 +107,11 @@ export class Stage {
 /** Declares a part of the suite for every target. */
 export function behaviour(title: string, define: (stage: Stage) => void): void {
   for (const target of TARGETS) {
-    describe(`${title} on ${target.name}`, () => {
+    describe(`${title} on ${target.name}`, { timeout: CASE_TIMEOUT_MS }, () => {
       const stage = new Stage(target);
       beforeAll(() => stage.open(), SETUP_TIMEOUT_MS);
-      beforeEach(() => stage.begin());
-      afterEach(() => stage.end());
+      beforeEach(() => stage.begin(), SETUP_TIMEOUT_MS);
+      afterEach(() => stage.end(), SETUP_TIMEOUT_MS);
       afterAll(() => stage.close(), SETUP_TIMEOUT_MS);
       define(stage);
     });

@@ -46,6 +46,10 @@ export class Syscalls {
   readonly #client = new Client();
   readonly #open = new Set<number>();
 
+  get isUsable(): boolean {
+    return this.#client.isUsable;
+  }
+
   get pid(): number {
     return this.#client.pid;
   }
@@ -97,7 +101,7 @@ export class Syscalls {
     return (await this.#client.call('pwrite', fd, { in: bytes }, bytes.length, offset)).value;
   }
 
-  async lseek(fd: number, offset: number, whence: number): Promise<number> {
+  async lseek(fd: number, offset: number | bigint, whence: number): Promise<number> {
     return (await this.#client.call('lseek', fd, offset, whence)).value;
   }
 
@@ -278,10 +282,14 @@ export class Syscalls {
     to: { fd: number; offset: number },
     length: number,
   ): Promise<number> {
-    const at = (offset: number): { in: Uint8Array } => ({
-      in: bytesOf(BigInt64Array.of(BigInt(offset))),
-    });
-    const args = [from.fd, at(from.offset), to.fd, at(to.offset), length, 0] as const;
+    const args = [
+      from.fd,
+      { in: loff(from.offset) },
+      to.fd,
+      { in: loff(to.offset) },
+      length,
+      0,
+    ] as const;
     return (await this.#client.call('copy_file_range', ...args)).value;
   }
 
@@ -389,6 +397,11 @@ function decodeStatx(bytes: Buffer): Stat {
     rdevMajor: bytes.readUInt32LE(128),
     rdevMinor: bytes.readUInt32LE(132),
   };
+}
+
+/** A loff_t in memory, for calls that take its address. */
+function loff(offset: number): Uint8Array {
+  return bytesOf(BigInt64Array.of(BigInt(offset)));
 }
 
 function bytesOf(array: Uint32Array | BigInt64Array): Uint8Array {

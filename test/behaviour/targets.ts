@@ -18,7 +18,7 @@ export type Capability =
   | 'nanoseconds'
   | 'shared mmap'
   | 'append by many'
-  | 'large statfs';
+  | 'devices';
 
 export interface Target {
   readonly name: string;
