@@ -1,0 +1,35 @@
+/**
+ * The open /dev/fuse of one connection: where requests come from and replies go.
+ *
+ * Rule: errors are values, negative errnos, because "nothing there yet" is the commonest answer of all
+ * and a throw costs more than a whole request. The descriptor must be non-blocking.
+ */
+
+import type { Frame } from './frame.ts';
+import { lastErrno, libc } from './libc.ts';
+import type { Reply } from './reply.ts';
+
+export interface Device {
+  /** @returns The length of the message that is now in the frame, or a negative errno. */
+  read(frame: Frame): number;
+  /** @returns 0, or a negative errno. */
+  write(reply: Reply, length: number): number;
+}
+
+export class KernelDevice implements Device {
+  readonly #fd: number;
+  readonly #libc = libc();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  read(frame: Frame): number {
+    const length = this.#libc.read(this.#fd, frame.address, frame.bytes.length);
+    return length < 0 ? -lastErrno() : length;
+  }
+
+  write(reply: Reply, length: number): number {
+    return this.#libc.write(this.#fd, reply.address, length) < 0 ? -lastErrno() : 0;
+  }
+}

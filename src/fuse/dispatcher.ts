@@ -1,0 +1,254 @@
+/**
+ * Answers messages: finds the operation, runs it, sends its one reply, now or when its promise settles.
+ *
+ * INVARIANT: every message but FORGET, BATCH_FORGET and NOTIFY_REPLY gets exactly one reply. A caller
+ * without one is stuck in the kernel and cannot even be killed.
+ */
+
+import { Errno } from '../shared/errno.ts';
+import { FsError } from '../shared/errors.ts';
+import {
+  INIT_OUT_BYTES,
+  InitFlag,
+  Opcode,
+  opcodeName,
+  OUT_HEADER_BYTES,
+  PROTOCOL_MAJOR,
+  PROTOCOL_MINOR_MIN,
+} from './abi.ts';
+import type { Device } from './device.ts';
+import type { ConnectionInfo, FileSystem } from './file-system.ts';
+import { Frame } from './frame.ts';
+import type { Logger } from './logger.ts';
+import { MessageStats } from './message-stats.ts';
+import { connectionInfo, MAX_WRITE_BYTES, negotiate } from './negotiate.ts';
+import type { InitAnswer, InitOptions } from './negotiate.ts';
+import { DEFERRED, NO_REPLY, OPERATIONS } from './operations.ts';
+import type { Exchange } from './operations.ts';
+import { DirReply, Reply } from './reply.ts';
+
+/** Room for headers beside the data of the largest message. */
+const HEADROOM_BYTES = 8192;
+const DIR_REPLY_BYTES = 64 * 1024;
+/** Directory buffers kept for the next readdir; more are made when more are read at once. */
+const MAX_SPARE_DIR_REPLIES = 8;
+/** Different unforeseen errors that are logged; after that something is so wrong that more say nothing. */
+const MAX_LOGGED_FAULTS = 200;
+
+export interface DispatcherOptions {
+  readonly device: Device;
+  readonly fileSystem: FileSystem;
+  readonly logger: Logger;
+  readonly init: InitOptions;
+  /** Called when INIT has been answered. */
+  readonly onInit: (info: ConnectionInfo) => void;
+}
+
+export class Dispatcher implements Exchange {
+  readonly fileSystem: FileSystem;
+  readonly frame = new Frame(MAX_WRITE_BYTES + HEADROOM_BYTES);
+  readonly reply = new Reply(MAX_WRITE_BYTES + HEADROOM_BYTES);
+  readonly options: InitOptions;
+  readonly stats = new MessageStats();
+  /** Replies that wait for a promise. */
+  pending = 0;
+  /** The device said that there is no connection any more. */
+  hasEnded = false;
+  /** Called each time the last pending reply has been sent. */
+  onDrained: (() => void) | undefined;
+
+  readonly #device: Device;
+  readonly #logger: Logger;
+  readonly #onInit: (info: ConnectionInfo) => void;
+  readonly #spareDirReplies: DirReply[] = [];
+  readonly #loggedFaults = new Set<string>();
+
+  constructor(options: DispatcherOptions) {
+    this.fileSystem = options.fileSystem;
+    this.options = options.init;
+    this.#device = options.device;
+    this.#logger = options.logger;
+    this.#onInit = options.onInit;
+  }
+
+  /** Answers the message of that many bytes which lies in the frame. */
+  handle(length: number): void {
+    const { frame } = this;
+    const isWhole = frame.decodeHeader(length);
+    const { opcode, uniqueLow, uniqueHigh } = frame;
+    const beganAt = this.stats.begin(opcode);
+    let result: number;
+    try {
+      result = isWhole ? this.#run(opcode) : this.#refuseMalformed(length);
+    } catch (error) {
+      result = -this.#errnoOf(error, opcode);
+    }
+    if (result !== DEFERRED && result !== NO_REPLY) {
+      this.#send(this.reply, result, uniqueLow, uniqueHigh);
+    }
+    this.stats.end(opcode, beganAt);
+  }
+
+  takeDirReply(sizeBytes: number): DirReply {
+    if (sizeBytes > DIR_REPLY_BYTES) {
+      return new DirReply(OUT_HEADER_BYTES + Math.min(sizeBytes, MAX_WRITE_BYTES));
+    }
+    return this.#spareDirReplies.pop() ?? new DirReply(OUT_HEADER_BYTES + DIR_REPLY_BYTES);
+  }
+
+  sendDirReply(reply: DirReply, done: Promise<void> | void): typeof DEFERRED {
+    const { opcode, uniqueLow, uniqueHigh } = this.frame;
+    const finish = (result: number): void => {
+      this.#send(reply, result, uniqueLow, uniqueHigh);
+      const isUsual = reply.bytes.length === OUT_HEADER_BYTES + DIR_REPLY_BYTES;
+      if (isUsual && this.#spareDirReplies.length < MAX_SPARE_DIR_REPLIES) {
+        this.#spareDirReplies.push(reply);
+      }
+    };
+    if (done instanceof Promise) {
+      this.#whenSettled(
+        done.then(
+          () => finish(reply.length),
+          (error: unknown) => finish(-this.#errnoOf(error, opcode)),
+        ),
+      );
+    } else {
+      finish(reply.length);
+    }
+    return DEFERRED;
+  }
+
+  defer<T>(promise: Promise<T>, encode: (reply: Reply, value: T) => number): typeof DEFERRED {
+    const { opcode, uniqueLow, uniqueHigh } = this.frame;
+    this.#whenSettled(
+      promise
+        .then(
+          (value) => encode(this.reply, value),
+          (error: unknown) => -this.#errnoOf(error, opcode),
+        )
+        .catch((error: unknown) => -this.#errnoOf(error, opcode))
+        .then((result) => this.#send(this.reply, result, uniqueLow, uniqueHigh)),
+    );
+    return DEFERRED;
+  }
+
+  #whenSettled(sent: Promise<void>): void {
+    this.pending += 1;
+    void sent.finally(() => {
+      this.pending -= 1;
+      if (this.pending === 0) this.onDrained?.();
+    });
+  }
+
+  #run(opcode: number): number {
+    const operation = OPERATIONS[opcode];
+    if (operation === undefined) return this.#runOther(opcode);
+    if (this.frame.length < operation.minBytes) return this.#refuseMalformed(this.frame.length);
+    return operation.run(this);
+  }
+
+  #runOther(opcode: number): number {
+    if (opcode === Opcode.INIT) return this.#init();
+    this.#logFault(`unknown opcode ${opcode}`, () => {
+      this.#logger.warn({ opcode }, 'The kernel sent an operation that is not known');
+    });
+    return -Errno.ENOSYS;
+  }
+
+  #refuseMalformed(length: number): number {
+    const operation = opcodeName(this.frame.opcode);
+    this.#logFault(`malformed ${operation}`, () => {
+      this.#logger.error({ operation, length }, 'The kernel sent a message of a wrong length');
+    });
+    // Too short to tell whom to answer, or a message that must not be answered.
+    const { opcode } = this.frame;
+    if (length < OUT_HEADER_BYTES || opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET) {
+      return NO_REPLY;
+    }
+    return -Errno.EINVAL;
+  }
+
+  #init(): number {
+    const { frame, reply } = this;
+    if (frame.length < 56) return this.#refuseMalformed(frame.length);
+    const flags = frame.u32(52);
+    const isExtended = (flags & InitFlag.INIT_EXT) !== 0 && frame.length >= 60;
+    const [major, minor] = [frame.u32(40), frame.u32(44)];
+    if (major < PROTOCOL_MAJOR || (major === PROTOCOL_MAJOR && minor < PROTOCOL_MINOR_MIN)) {
+      this.#logger.error({ major, minor }, 'The kernel speaks too old a FUSE protocol');
+      return -Errno.EPROTO;
+    }
+    const answer = negotiate(
+      {
+        major,
+        minor,
+        maxReadaheadBytes: frame.u32(48),
+        flags,
+        flags2: isExtended ? frame.u32(56) : 0,
+      },
+      this.options,
+    );
+    const length = encodeInit(reply, answer);
+    // A kernel with a newer major asks again with ours; only then is anything agreed.
+    if (major === PROTOCOL_MAJOR) this.#onInit(connectionInfo(answer));
+    return length;
+  }
+
+  /** @param result Bytes of the body, or a negative errno. */
+  #send(reply: Reply, result: number, uniqueLow: number, uniqueHigh: number): void {
+    const length =
+      result < 0
+        ? reply.header(0, -result, uniqueLow, uniqueHigh)
+        : reply.header(result, 0, uniqueLow, uniqueHigh);
+    const failure = this.#device.write(reply, length);
+    if (failure !== 0) this.#onSendFailed(reply, -failure, uniqueLow, uniqueHigh);
+  }
+
+  #onSendFailed(reply: Reply, errno: number, uniqueLow: number, uniqueHigh: number): void {
+    // ENOENT: the request was aborted meanwhile, nobody waits.
+    if (errno === Errno.ENOENT) return;
+    if (errno === Errno.ENODEV) {
+      this.hasEnded = true;
+      return;
+    }
+    this.#logFault(`reply ${errno}`, () => {
+      this.#logger.error({ errno, bytes: reply.view.getUint32(0, true) }, 'A reply was refused');
+    });
+    // What the kernel did not understand it may not have counted as an answer.
+    this.#device.write(reply, reply.header(0, Errno.EIO, uniqueLow, uniqueHigh));
+  }
+
+  #errnoOf(error: unknown, opcode: number): number {
+    if (error instanceof FsError) return error.errno;
+    const message = error instanceof Error ? error.message : String(error);
+    this.#logFault(message, () => {
+      const fields = { err: error, operation: opcodeName(opcode) };
+      this.#logger.error(fields, 'An operation failed unexpectedly and was answered EIO');
+    });
+    return Errno.EIO;
+  }
+
+  #logFault(key: string, log: () => void): void {
+    if (this.#loggedFaults.has(key) || this.#loggedFaults.size >= MAX_LOGGED_FAULTS) return;
+    this.#loggedFaults.add(key);
+    log();
+  }
+}
+
+/** Lays out fuse_init_out. */
+function encodeInit(reply: Reply, answer: InitAnswer): number {
+  const { view, bytes } = reply;
+  const at = OUT_HEADER_BYTES;
+  bytes.fill(0, at, at + INIT_OUT_BYTES);
+  view.setUint32(at, PROTOCOL_MAJOR, true);
+  view.setUint32(at + 4, answer.minor, true);
+  view.setUint32(at + 8, answer.maxReadaheadBytes, true);
+  view.setUint32(at + 12, answer.flags, true);
+  view.setUint16(at + 16, answer.maxBackground, true);
+  view.setUint16(at + 18, answer.congestionThreshold, true);
+  view.setUint32(at + 20, answer.maxWriteBytes, true);
+  view.setUint32(at + 24, answer.timeGranularityNs, true);
+  view.setUint16(at + 28, answer.maxPages, true);
+  view.setUint32(at + 32, answer.flags2, true);
+  return INIT_OUT_BYTES;
+}

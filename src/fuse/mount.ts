@@ -1,0 +1,169 @@
+/**
+ * Mounting and unmounting: mount(2) for root, fusermount3 for everybody else.
+ *
+ * Rule: what the kernel refuses becomes a SessfsError that says what to do. The descriptor that comes
+ * back is non-blocking and closed on exec; whoever inherits it gets it by spawn's stdio.
+ */
+
+import { accessSync, closeSync, constants, statSync } from 'node:fs';
+
+import { Errno, errnoName } from '../shared/errno.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { mountThroughFusermount, runFusermount } from './fusermount.ts';
+import { lastErrno, libc } from './libc.ts';
+
+export interface MountOptions {
+  readonly mountPoint: string;
+  /** The first column of the table of mounts. */
+  readonly fsName: string;
+  /** The type in the table of mounts becomes fuse.SUBTYPE. */
+  readonly subtype?: string;
+  /** Whose mount it is: without allowOther nobody else gets in, root included. Default: the caller. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  readonly allowOther?: boolean;
+  /** Device files work. Root only. */
+  readonly dev?: boolean;
+  /** suid and sgid bits work. Root only. */
+  readonly suid?: boolean;
+  readonly readOnly?: boolean;
+}
+
+const DEVICE = '/dev/fuse';
+const DEFAULT_SUBTYPE = 'sessfs';
+
+const MS_RDONLY = 1;
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+const O_RDWR = 2;
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+
+/**
+ * Mounts, and opens the device that will serve.
+ *
+ * The mount answers nothing until somebody serves the descriptor: whoever touches it waits.
+ *
+ * @returns The descriptor of the connection.
+ * @throws {SessfsError} HOST_LACKS Without /dev/fuse, access to it, or fusermount3.
+ * @throws {SessfsError} MOUNT_POINT If there is no such directory.
+ * @throws {SessfsError} MOUNT_FAILED For whatever else the kernel says.
+ */
+export async function mountFuse(options: MountOptions): Promise<number> {
+  assertMountPoint(options.mountPoint);
+  assertDevice();
+  return isRoot() ? mountAsRoot(options) : await mountThroughFusermount(mountWords(options));
+}
+
+/**
+ * Unmounts.
+ *
+ * @param options.lazy Detach now, end when the last user is gone; works also when it is busy or dead.
+ * @throws {SessfsError} MOUNT_FAILED If it is busy, or not mounted.
+ */
+export async function unmount(mountPoint: string, options: { lazy?: boolean } = {}): Promise<void> {
+  const isLazy = options.lazy === true;
+  if (!isRoot()) {
+    await runFusermount(['-u', ...(isLazy ? ['-z'] : []), '--', mountPoint]);
+    return;
+  }
+  const flags = UMOUNT_NOFOLLOW | (isLazy ? MNT_DETACH : 0);
+  if (libc().umount2(mountPoint, flags) === 0) return;
+  const errno = lastErrno();
+  throw new SessfsError('MOUNT_FAILED', `Cannot unmount "${mountPoint}": ${errnoName(errno)}`, {
+    hint:
+      errno === Errno.EBUSY
+        ? 'A program still has a file or its working directory in it; find it with: fuser -vm DIR'
+        : undefined,
+  });
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function mountAsRoot(options: MountOptions): number {
+  const fd = libc().open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) throw deviceError(lastErrno());
+  const uid = options.owner?.uid ?? process.getuid?.() ?? 0;
+  const gid = options.owner?.gid ?? process.getgid?.() ?? 0;
+  const words = [`fd=${fd}`, 'rootmode=40000', `user_id=${uid}`, `group_id=${gid}`];
+  words.push('default_permissions');
+  if (options.allowOther === true) words.push('allow_other');
+  let flags = 0;
+  if (options.dev !== true) flags |= MS_NODEV;
+  if (options.suid !== true) flags |= MS_NOSUID;
+  if (options.readOnly === true) flags |= MS_RDONLY;
+  const type = `fuse.${options.subtype ?? DEFAULT_SUBTYPE}`;
+  const result = libc().mount(options.fsName, options.mountPoint, type, flags, words.join(','));
+  if (result === 0) return fd;
+  const errno = lastErrno();
+  closeSync(fd);
+  throw mountError(options.mountPoint, errno);
+}
+
+/** What fusermount3 takes; it adds nosuid and nodev by itself. */
+function mountWords(options: MountOptions): { mountPoint: string; words: string[] } {
+  const words = [
+    options.readOnly === true ? 'ro' : 'rw',
+    'nosuid',
+    'nodev',
+    'default_permissions',
+    `fsname=${escapeComma(options.fsName)}`,
+    `subtype=${options.subtype ?? DEFAULT_SUBTYPE}`,
+  ];
+  if (options.allowOther === true) words.push('allow_other');
+  return { mountPoint: options.mountPoint, words };
+}
+
+function escapeComma(word: string): string {
+  return word.replaceAll('\\', '\\\\').replaceAll(',', '\\,');
+}
+
+function assertMountPoint(mountPoint: string): void {
+  try {
+    if (statSync(mountPoint).isDirectory()) return;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new SessfsError('MOUNT_POINT', `Cannot mount on "${mountPoint}": ${code ?? 'unknown'}`, {
+      hint:
+        code === 'ENOTCONN'
+          ? 'A dead mount is left there; remove it with: umount -l DIR'
+          : 'Create the directory first',
+      cause,
+    });
+  }
+  throw new SessfsError('MOUNT_POINT', `Cannot mount on "${mountPoint}": it is not a directory`);
+}
+
+function assertDevice(): void {
+  try {
+    accessSync(DEVICE, constants.R_OK | constants.W_OK);
+  } catch (cause) {
+    throw deviceError((cause as NodeJS.ErrnoException).code === 'ENOENT' ? 2 : 13, cause);
+  }
+}
+
+function deviceError(errno: number, cause?: unknown): SessfsError {
+  if (errno === Errno.EACCES || errno === Errno.EPERM) {
+    return new SessfsError('HOST_LACKS', `Cannot open ${DEVICE}: ${errnoName(errno)}`, {
+      hint: 'This user needs read and write access to it (usually mode 0666); in a container, pass --device /dev/fuse --cap-add SYS_ADMIN',
+      cause,
+    });
+  }
+  return new SessfsError('HOST_LACKS', `Cannot open ${DEVICE}: ${errnoName(errno)}`, {
+    hint: 'Load the kernel module with: modprobe fuse; in a container, pass --device /dev/fuse',
+    cause,
+  });
+}
+
+function mountError(mountPoint: string, errno: number): SessfsError {
+  return new SessfsError('MOUNT_FAILED', `Cannot mount on "${mountPoint}": ${errnoName(errno)}`, {
+    hint:
+      errno === Errno.EPERM || errno === Errno.EACCES
+        ? 'Mounting needs CAP_SYS_ADMIN; in a container, pass --cap-add SYS_ADMIN'
+        : undefined,
+  });
+}

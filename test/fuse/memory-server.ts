@@ -1,0 +1,101 @@
+/**
+ * A process that mounts and serves the memory file system: what the tests of real mounts start.
+ *
+ * Speaks JSON lines: prints {"mounted": true} and takes commands on stdin, one word and its arguments;
+ * its arguments are one JSON object.
+ */
+
+import { createInterface } from 'node:readline';
+
+import { Connection } from '../../src/fuse/connection.ts';
+import type { ConnectionOptions } from '../../src/fuse/connection.ts';
+import { mountFuse, unmount } from '../../src/fuse/mount.ts';
+import type { MountOptions } from '../../src/fuse/mount.ts';
+import type { Name, NodeId } from '../../src/shared/brands.ts';
+import { Inode, MemoryFileSystem } from './memory-file-system.ts';
+
+interface ServerArguments {
+  readonly mount: MountOptions;
+  readonly isAsync?: boolean;
+  readonly init?: ConnectionOptions['init'];
+  readonly spinMs?: number;
+}
+
+const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+
+const logger = {
+  warn: (fields: object, message: string): void => say({ warn: message, ...fields }),
+  error: (fields: object, message: string): void => say({ error: message, ...fields }),
+};
+
+async function main(options: ServerArguments): Promise<void> {
+  const fileSystem = new MemoryFileSystem({
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+  });
+  fileSystem.isAsync = options.isAsync ?? false;
+  const fd = await mountFuse(options.mount);
+  const connection = new Connection({
+    fd,
+    fileSystem,
+    logger,
+    init: options.init ?? {},
+    ...(options.spinMs === undefined ? {} : { spinMs: options.spinMs }),
+  });
+  const ended = connection.run();
+  say({ mounted: true, pid: process.pid });
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    void obey(line, { fileSystem, connection }).catch((error: unknown) =>
+      say({ failed: String(error) }),
+    );
+  });
+  lines.on('close', () => void unmount(options.mount.mountPoint, { lazy: true }).catch(say));
+  await ended;
+  say({ ended: true });
+  process.exit(0);
+}
+
+async function obey(
+  line: string,
+  { fileSystem, connection }: { fileSystem: MemoryFileSystem; connection: Connection },
+): Promise<void> {
+  const [command, argument = ''] = line.split(' ');
+  if (command === 'stats') {
+    say({ stats: connection.stats(), cpu: process.cpuUsage(), info: connection.info });
+  } else if (command === 'change') {
+    await changeBehind(fileSystem, argument);
+    say({ changed: argument });
+  } else if (command === 'flood') {
+    await flood(fileSystem, Number(argument));
+  }
+}
+
+/** Replaces the content of a file at the root, or makes it, without the kernel's knowledge; then tells. */
+async function changeBehind(fileSystem: MemoryFileSystem, name: string): Promise<void> {
+  const root = fileSystem.inodes.get(1);
+  if (root === undefined) return;
+  let inode = root.names.get(name);
+  if (inode === undefined) {
+    inode = new Inode(0o100644, { uid: 0, gid: 0 });
+    inode.ino = (1000 + root.names.size) as NodeId;
+    fileSystem.inodes.set(inode.ino, inode);
+    root.names.set(name, inode);
+  }
+  inode.bytes = Buffer.from('changed behind the back');
+  inode.size = inode.bytes.length;
+  fileSystem.notifier?.invalidateInode(inode.ino, 0, 0);
+  fileSystem.notifier?.invalidateEntry(1 as NodeId, name as Name);
+  await fileSystem.notifier?.drained();
+}
+
+async function flood(fileSystem: MemoryFileSystem, count: number): Promise<void> {
+  const beganAt = performance.now();
+  for (let i = 0; i < count; i += 1) {
+    fileSystem.notifier?.invalidateEntry(1 as NodeId, `name${i}` as Name);
+  }
+  await fileSystem.notifier?.drained();
+  say({ flooded: count, us: ((performance.now() - beganAt) * 1000) / count });
+}
+
+await main(JSON.parse(process.argv[2] ?? '{}') as ServerArguments);
