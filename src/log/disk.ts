@@ -27,8 +27,6 @@ export interface Disk {
   truncate(fd: number, size: number): void;
   remove(path: string): void;
   syncData(fd: number): Promise<void>;
-  /** What tells one boot of the host from another, or undefined where that is not to be had. */
-  findBootId(): string | undefined;
 }
 
 const FILE_MODE = 0o600;
@@ -52,13 +50,6 @@ export const nodeDisk: Disk = {
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
   remove: (path) => fs.unlinkSync(path),
   syncData: (fd) => fdatasync(fd),
-  findBootId: () => {
-    try {
-      return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    } catch {
-      return undefined;
-    }
-  },
 };
 
 /**
@@ -76,7 +67,7 @@ export function diskError(error: unknown, action: string): FsError {
 }
 
 /** "ENOSPC" of a system call's failure; undefined for any other error, which is a bug. */
-function systemCode(error: unknown): string | undefined {
+export function systemCode(error: unknown): string | undefined {
   if (error instanceof FsError) return errnoName(error.errno);
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
   return String(error.code);

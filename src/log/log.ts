@@ -17,12 +17,11 @@ import type { Disk } from './disk.ts';
 import { RecordReader } from './record-reader.ts';
 import { PAYLOAD_MAX_BYTES, RecordEncoder, checksumChunks, metaLengthOf } from './record.ts';
 import type { LogRecord, RecordHeader } from './record.ts';
-import { recoverLog, syncDirectory } from './recovery.ts';
-import type { Recovered } from './recovery.ts';
+import { recoverLog } from './recovery.ts';
+import type { Recovered, TornTail } from './recovery.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import {
   DEFAULT_SEGMENT_BYTES,
-  NO_DIGEST,
   SEGMENT_HEADER_BYTES,
   SEGMENT_ID_MAX,
   SEGMENT_MAX_BYTES,
@@ -33,10 +32,14 @@ import {
   segmentName,
   segmentOf,
 } from './segment.ts';
-import type { SegmentHeader } from './segment.ts';
+import { makeFirst, openError, reopenLast } from './start.ts';
+import type { Start } from './start.ts';
 import { SyncedFile } from './synced-mark.ts';
+import { Syncer } from './syncer.ts';
+import type { LogEnd } from './syncer.ts';
 
 export type { LogRecord, RecordHeader } from './record.ts';
+export type { TornTail } from './recovery.ts';
 
 export interface LogOptions {
   readonly dir: string;
@@ -83,19 +86,14 @@ export class Log {
   /** Bytes of each sealed segment; the index is its id. */
   readonly #sealedBytes: number[];
   #sealedTotal: number;
-  /** Sealed since the last sync: their descriptors are open until the next. */
-  #unsynced: number[] = [];
-  #isDirectorySynced = true;
-  /** Under way, and the one that those who come meanwhile wait for. */
-  #syncing: Promise<void> | undefined;
-  #nextSync: Promise<void> | undefined;
+  readonly #syncer: Syncer;
+  /** What open cut off the end, which was never synced: somebody should be told. */
+  readonly tornTail: TornTail | undefined;
   #readOnly: string | undefined;
   #isClosed = false;
   #lastCrc: number;
   #lastRevision: Revision;
   #lastTime: Time;
-  #durableRevision: Revision;
-  #durableTime: Time;
   #recordPos: LogPos;
   readonly #chunkCrcs: number[] = [];
   /** One for all appends: an object for each would be the costliest part of a small record. */
@@ -104,8 +102,7 @@ export class Log {
   private constructor(
     options: LogOptions & { disk: Disk },
     syncedFile: SyncedFile,
-    writer: SegmentWriter,
-    recovered: Recovered,
+    { writer, recovered }: Start,
   ) {
     const { dir, disk } = options;
     this.#dir = dir;
@@ -117,12 +114,19 @@ export class Log {
     this.#writer = writer;
     this.#sealedBytes = recovered.links.slice(1).map((link) => link.header.previous.size);
     this.#sealedTotal = this.#sealedBytes.reduce((sum, bytes) => sum + bytes, 0);
+    this.tornTail = recovered.tornTail;
     this.#lastCrc = recovered.lastCrc;
     this.#lastRevision = recovered.lastRevision;
     this.#lastTime = recovered.lastTime;
-    this.#durableRevision = recovered.syncedRevision;
-    this.#durableTime = recovered.lastTime;
     this.#recordPos = makeLogPos(writer.header.id, writer.size);
+    this.#syncer = new Syncer({
+      disk,
+      dir,
+      syncedFile,
+      durable: { revision: recovered.syncedRevision, time: recovered.lastTime },
+      getEnd: () => this.#getEnd(),
+      onFailure: (reason) => this.#stop(reason),
+    });
   }
 
   /**
@@ -136,27 +140,27 @@ export class Log {
     const { dir, volumeId, disk = nodeDisk } = options;
     assert(/^[0-9a-f]{32}$/.test(volumeId), `volume id of 32 hex digits, not "${volumeId}"`);
     const syncedFile = new SyncedFile(disk, dir, volumeId);
-    const opened: number[] = [];
+    let log: Log | undefined;
     try {
       if (options.create === true) disk.makeDirectory(dir);
-      const mark = syncedFile.find();
       const { from, onRecord } = options;
-      const found = await recoverLog({ disk, dir, volumeId, from, onRecord, mark });
+      const synced = syncedFile.find();
+      const found = await recoverLog({ disk, dir, volumeId, from, onRecord, synced });
       const start = found === undefined ? makeFirst(options, disk) : reopenLast(found, disk);
-      opened.push(start.writer.fd);
-      const log = new Log({ ...options, disk }, syncedFile, start.writer, start.recovered);
-      if (found === undefined) await log.#syncNew();
-      else log.#reopenUnsynced(found);
-      syncedFile.write(log.#durableRevision);
+      log = new Log({ ...options, disk }, syncedFile, start);
+      if (found === undefined) {
+        // A log that was just made outlives a power cut from the start.
+        log.#syncer.addNew();
+        await log.sync();
+      } else {
+        log.#adoptUnsynced(found);
+        syncedFile.write(log.durableRevision);
+      }
       return log;
     } catch (error) {
-      syncedFile.close();
-      for (const fd of opened) disk.close(fd);
-      if (error instanceof SessfsError) throw error;
-      const failure = diskError(error, `open log "${dir}"`);
-      throw new SessfsError('FAILED', `Cannot open log "${dir}": ${failure.message}`, {
-        cause: error,
-      });
+      if (log === undefined) syncedFile.close();
+      else log.#letGo();
+      throw openError(dir, error);
     }
   }
 
@@ -185,12 +189,12 @@ export class Log {
   }
 
   get durableRevision(): Revision {
-    return this.#durableRevision;
+    return this.#syncer.durableRevision;
   }
 
   /** No record up to durableRevision is later. */
   get durableTime(): Time {
-    return this.#durableTime;
+    return this.#syncer.durableTime;
   }
 
   /** Why the log takes no more records, as a sentence; undefined while it does. */
@@ -247,7 +251,7 @@ export class Log {
     place.mark = writer.mark;
     place.offset = offset;
     place.link = this.#lastCrc;
-    place.unsynced = header.revision - 1 - this.#durableRevision;
+    place.unsynced = header.revision - 1 - this.#syncer.durableRevision;
     const crcs = this.#chunkCrcs;
     const crc = this.#encoder.encode(header, time, payload, payloadLength, dataLength, crcs, place);
     try {
@@ -274,15 +278,7 @@ export class Log {
    *   the pages it held is lost.
    */
   sync(): Promise<void> {
-    if (this.#nextSync !== undefined) return this.#nextSync;
-    if (this.#syncing !== undefined) {
-      this.#nextSync = this.#syncing.then(this.#startSync, this.#startSync);
-      return this.#nextSync;
-    }
-    if (this.#durableRevision === this.#lastRevision && this.#isDirectorySynced) {
-      return Promise.resolve();
-    }
-    return this.#startSync();
+    return this.#syncer.sync();
   }
 
   /** @throws {FsError} EIO If not all of it is there. */
@@ -349,13 +345,16 @@ export class Log {
     try {
       if (this.#readOnly === undefined) await this.sync();
     } finally {
-      this.#readOnly ??= 'the log is closed';
-      this.#descriptors.closeAll();
-      this.#syncedFile.close();
-      for (const fd of this.#unsynced) this.#disk.close(fd);
-      this.#unsynced = [];
-      this.#disk.close(this.#writer.fd);
+      this.#letGo();
     }
+  }
+
+  #letGo(): void {
+    this.#readOnly ??= 'The log is closed';
+    this.#descriptors.closeAll();
+    this.#syncedFile.close();
+    this.#syncer.close();
+    this.#disk.close(this.#writer.fd);
   }
 
   #roll(): SegmentWriter {
@@ -372,8 +371,7 @@ export class Log {
       previous,
       previousDigest: digestSegment(header, previous),
     });
-    this.#isDirectorySynced = false;
-    this.#unsynced.push(full.fd);
+    this.#syncer.addSealed(full.fd);
     this.#sealedBytes.push(size);
     this.#sealedTotal += size;
     this.#writer = writer;
@@ -381,51 +379,17 @@ export class Log {
     return writer;
   }
 
-  readonly #startSync = (): Promise<void> => {
-    this.#nextSync = undefined;
-    const sync = this.#syncNow().finally(() => {
-      if (this.#syncing === sync) this.#syncing = undefined;
-    });
-    this.#syncing = sync;
-    return sync;
-  };
-
-  async #syncNow(): Promise<void> {
+  #getEnd(): LogEnd {
     if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
-    const revision = this.#lastRevision;
-    const time = this.#lastTime;
-    const sealed = this.#unsynced;
-    this.#unsynced = [];
-    const isDirectorySynced = this.#isDirectorySynced;
-    this.#isDirectorySynced = true;
-    try {
-      await Promise.all([...sealed, this.#writer.fd].map((fd) => this.#disk.syncData(fd)));
-      if (!isDirectorySynced) await syncDirectory(this.#disk, this.#dir);
-    } catch (error) {
-      const failure = diskError(error, 'sync the log');
-      this.#stop(failure.message);
-      throw new FsError(Errno.EIO, failure.message);
-    } finally {
-      for (const fd of sealed) this.#disk.close(fd);
-    }
-    this.#durableRevision = revision;
-    this.#durableTime = time;
-    this.#syncedFile.write(revision);
-  }
-
-  /** A log that was just made outlives a power cut from the start. */
-  async #syncNew(): Promise<void> {
-    this.#isDirectorySynced = false;
-    await this.#syncNow();
+    return { revision: this.#lastRevision, time: this.#lastTime, fd: this.#writer.fd };
   }
 
   /** What the last process left in the page cache only is the next sync's to write. */
-  #reopenUnsynced({ links, syncedRevision }: Recovered): void {
+  #adoptUnsynced({ links, syncedRevision }: Recovered): void {
     for (const [index, link] of links.entries()) {
       const next = links[index + 1];
       if (next === undefined || next.header.firstRevision - 1 <= syncedRevision) continue;
-      this.#unsynced.push(this.#disk.open(link.file.path, 'r'));
-      this.#isDirectorySynced = false;
+      this.#syncer.addSealed(this.#disk.open(link.file.path, 'r'));
     }
   }
 
@@ -468,46 +432,4 @@ export class Log {
   #pathOf(id: SegmentId): string {
     return `${this.#dir}/${segmentName(id)}`;
   }
-}
-
-interface Start {
-  readonly writer: SegmentWriter;
-  readonly recovered: Recovered;
-}
-
-function makeFirst({ dir, volumeId, clock, create }: LogOptions, disk: Disk): Start {
-  if (create !== true) {
-    throw new SessfsError('LOG_CORRUPT', `Cannot read log "${dir}": it has no segment`, {
-      hint: 'Restore the log from a backup',
-    });
-  }
-  const id = 0 as SegmentId;
-  const path = `${dir}/${segmentName(id)}`;
-  const header: SegmentHeader = {
-    volumeId,
-    id,
-    firstRevision: 1 as Revision,
-    time: clock.now(),
-    previous: { size: 0, lastCrc: 0 },
-    previousDigest: NO_DIGEST,
-  };
-  const writer = SegmentWriter.create(disk, path, header);
-  const file = { id, path, mark: writer.mark, size: writer.size };
-  const recovered: Recovered = {
-    links: [{ file, header, headerCrc: writer.headerCrc }],
-    size: writer.size,
-    lastCrc: writer.headerCrc,
-    lastRevision: 0 as Revision,
-    lastTime: header.time,
-    syncedRevision: 0 as Revision,
-  };
-  return { writer, recovered };
-}
-
-function reopenLast(recovered: Recovered, disk: Disk): Start {
-  const last = recovered.links.at(-1);
-  assert(last !== undefined, 'a recovered log has a segment');
-  const fd = disk.open(last.file.path, 'r+');
-  const { header } = last;
-  return { writer: new SegmentWriter(disk, { header, fd, size: recovered.size }), recovered };
 }

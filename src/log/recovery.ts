@@ -4,8 +4,7 @@
  * Rule: what was once on disk for certain is there, or the log is refused. How far that was is told by
  * the records (each says how far was synced when it was written) and by the file "synced". A record
  * that does not hold behind that point is where the log ends, also if later ones hold: a disk writes
- * in any order between two syncs. If the host has not gone down since, nothing was reordered, and
- * only the very last record may be torn. In words: FORMAT.md, «Recovery».
+ * in any order between two syncs. In words: FORMAT.md, «Recovery».
  */
 
 import type { LogPos, Revision } from '../shared/brands.ts';
@@ -18,10 +17,10 @@ import type { FoundRecord } from './last-record.ts';
 import { RecordReader } from './record-reader.ts';
 import type { Predecessor } from './record-reader.ts';
 import type { LogRecord } from './record.ts';
-import { SEGMENT_HEADER_BYTES, makeLogPos, offsetOf, segmentOf } from './segment.ts';
-import { corruptError, readChain } from './segment-files.ts';
+import { SEGMENT_HEADER_BYTES, offsetOf, segmentOf } from './segment.ts';
+import { RESTORE_HINT, corruptError, readChain } from './segment-files.ts';
 import type { Break, Chain, ChainLink, SegmentFile } from './segment-files.ts';
-import type { SyncedMark } from './synced-mark.ts';
+import { syncDirectory } from './syncer.ts';
 
 export interface RecoveryOptions {
   readonly disk: Disk;
@@ -29,7 +28,8 @@ export interface RecoveryOptions {
   readonly volumeId: string;
   readonly from: LogPos | undefined;
   readonly onRecord: (record: LogRecord) => void;
-  readonly mark: SyncedMark | undefined;
+  /** The revision up to which all was on disk, as far as that was written down. */
+  readonly synced: number | undefined;
 }
 
 export interface Recovered {
@@ -43,14 +43,16 @@ export interface Recovered {
   readonly lastTime: Time;
   /** Known to be on disk. */
   readonly syncedRevision: Revision;
+  readonly tornTail: TornTail | undefined;
 }
 
-/** What is known of the log before it is replayed. */
-interface Evidence {
-  readonly syncedRevision: number;
-  readonly isSameBoot: boolean;
-  /** Where the last record starts that holds, whatever stands before it; -1 for none. */
-  readonly lastPos: number;
+/** What was cut off the end. */
+export interface TornTail {
+  readonly path: string;
+  readonly offset: number;
+  /** In this segment and those after it, which are gone. */
+  readonly bytes: number;
+  readonly problem: string;
 }
 
 /** Where replay is: in which link, where in it, and after what. */
@@ -65,21 +67,15 @@ interface Cursor {
  * @throws {SessfsError} LOG_CORRUPT, STORE_FOREIGN, or INDEX_CORRUPT if `from` is not in the log.
  */
 export async function recoverLog(options: RecoveryOptions): Promise<Recovered | undefined> {
-  const { disk, dir, volumeId, mark } = options;
+  const { disk, dir, volumeId } = options;
   const chain = readChain(disk, dir, volumeId);
   const last = findLast(disk, chain);
-  const evidence = {
-    syncedRevision: Math.max(mark?.revision ?? 0, last?.synced ?? 0),
-    isSameBoot: mark?.isSameBoot ?? false,
-    lastPos: last?.pos ?? -1,
-  };
-  if (evidence.syncedRevision > (last?.record.revision ?? 0)) {
-    throw lostError(dir, chain, evidence.syncedRevision);
-  }
+  const synced = Math.max(options.synced ?? 0, last?.synced ?? 0);
+  if (synced > (last?.record.revision ?? 0)) throw lostError(dir, chain, synced);
   const cursor = findStart(options, chain);
-  const broken = await replay(options, chain, evidence, cursor);
+  const broken = await replay(options, chain, synced, cursor);
   if (broken !== undefined) {
-    assertTorn(broken, cursor, evidence);
+    if (synced > cursor.predecessor.revision) throw damageError(broken, cursor, synced);
     await cutTail(disk, dir, chain.files, broken);
   }
   const links = chain.links.slice(0, cursor.index + 1);
@@ -91,7 +87,8 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
     lastCrc: cursor.predecessor.crc ?? link.headerCrc,
     lastRevision: cursor.predecessor.revision as Revision,
     lastTime: cursor.predecessor.time,
-    syncedRevision: evidence.syncedRevision as Revision,
+    syncedRevision: synced as Revision,
+    tornTail: broken === undefined ? undefined : describeTail(chain, broken),
   };
 }
 
@@ -109,6 +106,7 @@ function findStart({ disk, dir, from }: RecoveryOptions, chain: Chain): Cursor {
   if (from === undefined || from <= SEGMENT_HEADER_BYTES) return startOf(chain, 0);
   const index = segmentOf(from);
   const end = offsetOf(from);
+  assertWholeBefore(chain, index);
   const link = chain.links[index];
   if (link === undefined || end > endOf(chain, index)) throw aheadError(dir, from);
   if (end <= SEGMENT_HEADER_BYTES) return startOf(chain, index);
@@ -117,6 +115,18 @@ function findStart({ disk, dir, from }: RecoveryOptions, chain: Chain): Cursor {
   if (before === undefined || before.record.end !== from) throw aheadError(dir, from);
   const { revision, time } = before.record;
   return { index, at: end, predecessor: { crc: before.crc, revision, time } };
+}
+
+/** What is not replayed is not read; but it must be there. */
+function assertWholeBefore(chain: Chain, index: number): void {
+  if (chain.broken !== undefined && chain.broken.file.id <= index) throw corruptError(chain.broken);
+  for (let i = 0; i < index; i++) {
+    const file = chain.links[i]?.file;
+    const wanted = endOf(chain, i);
+    if (file === undefined || file.size === wanted) continue;
+    const problem = `the end of the segment, wanted ${wanted} bytes`;
+    throw corruptError({ file, offset: file.size, problem });
+  }
 }
 
 function startOf(chain: Chain, index: number): Cursor {
@@ -142,7 +152,7 @@ function endOf(chain: Chain, index: number): number {
 async function replay(
   options: RecoveryOptions,
   chain: Chain,
-  evidence: Evidence,
+  synced: number,
   cursor: Cursor,
 ): Promise<Break | undefined> {
   for (;;) {
@@ -150,7 +160,7 @@ async function replay(
     if (link === undefined) return chain.broken;
     const broken = await replaySegment(options, link.file, cursor, {
       end: endOf(chain, cursor.index),
-      verifyDataAfter: evidence.isSameBoot ? Infinity : evidence.syncedRevision,
+      verifyDataAfter: synced,
     });
     if (broken !== undefined) return broken;
     const next = chain.links[cursor.index + 1];
@@ -200,19 +210,17 @@ async function replaySegment(
   }
 }
 
-/** @throws {SessfsError} LOG_CORRUPT If what stands at the break was on disk for certain. */
-function assertTorn(broken: Break, cursor: Cursor, evidence: Evidence): void {
-  const { revision } = cursor.predecessor;
-  if (evidence.syncedRevision > revision) {
-    const wanted = `wanted all up to revision ${evidence.syncedRevision}, which was on disk`;
-    throw corruptError({
-      ...broken,
-      problem: `${broken.problem}, after revision ${revision}; ${wanted}`,
-    });
-  }
-  if (evidence.isSameBoot && evidence.lastPos >= makeLogPos(broken.file.id, broken.offset)) {
-    throw corruptError({ ...broken, problem: `${broken.problem}, with good records after it` });
-  }
+/** What stands at the break was on disk for certain. */
+function damageError(broken: Break, cursor: Cursor, synced: number): SessfsError {
+  const place = `after revision ${cursor.predecessor.revision}`;
+  const wanted = `wanted all up to revision ${synced}, which was on disk`;
+  return corruptError({ ...broken, problem: `${broken.problem}, ${place}; ${wanted}` });
+}
+
+function describeTail(chain: Chain, { file, offset, problem }: Break): TornTail {
+  const later = chain.files.filter((each) => each.id > file.id);
+  const bytes = later.reduce((sum, each) => sum + each.size, Math.max(0, file.size - offset));
+  return { path: file.path, offset, bytes, problem };
 }
 
 /** From behind, so that being stopped in the middle leaves a log that is cut at the same place again. */
@@ -238,15 +246,6 @@ async function cutTail(
   await syncDirectory(disk, dir);
 }
 
-export async function syncDirectory(disk: Disk, dir: string): Promise<void> {
-  const fd = disk.open(dir, 'r');
-  try {
-    await disk.syncData(fd);
-  } finally {
-    disk.close(fd);
-  }
-}
-
 function withFile<T>(disk: Disk, file: SegmentFile, use: (fd: number) => T): T {
   const fd = disk.open(file.path, 'r');
   try {
@@ -263,7 +262,7 @@ function lostError(dir: string, chain: Chain, revision: number): SessfsError {
     return corruptError({ file, offset: file.size, problem: `the end of the log; ${wanted}` });
   }
   return new SessfsError('LOG_CORRUPT', `Cannot read log "${dir}": no segment; ${wanted}`, {
-    hint: 'Restore the log from a backup',
+    hint: RESTORE_HINT,
   });
 }
 

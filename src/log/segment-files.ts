@@ -49,6 +49,8 @@ export interface Chain {
   readonly broken: Break | undefined;
 }
 
+export const RESTORE_HINT = 'Restore the log from a backup';
+
 const CORRUPT_HINT =
   'Restore this file from a backup; «sessfs fsck» tells what can still be read without it';
 

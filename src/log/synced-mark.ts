@@ -1,5 +1,5 @@
 /**
- * The file "synced" beside the segments: how far the log was on disk, and in which boot of the host.
+ * The file "synced" beside the segments: how far the log was on disk for certain.
  *
  * Rule: written only after fdatasync has returned, so that what it says was true, however old it is.
  * It is an aid: without it (in a restored backup) the records themselves say how far was synced.
@@ -16,16 +16,8 @@ const FORMAT_VERSION = 1;
 const FILE_BYTES = 64;
 const AT_FORMAT = 8;
 const AT_VOLUME = 16;
-const AT_BOOT = 32;
-const AT_REVISION = 48;
+const AT_REVISION = 32;
 const AT_CRC = FILE_BYTES - 4;
-const ID_BYTES = 16;
-
-export interface SyncedMark {
-  readonly revision: number;
-  /** True if the host has not gone down since: what was appended is all there, in order. */
-  readonly isSameBoot: boolean;
-}
 
 export class SyncedFile {
   readonly #disk: Disk;
@@ -39,11 +31,10 @@ export class SyncedFile {
     MAGIC.copy(this.#bytes);
     this.#bytes.writeUInt32LE(FORMAT_VERSION, AT_FORMAT);
     this.#bytes.write(volumeId, AT_VOLUME, 'hex');
-    this.#bytes.write(disk.findBootId()?.replaceAll('-', '') ?? '', AT_BOOT, 'hex');
   }
 
-  /** What is written there, or undefined if there is nothing that holds for this volume. */
-  find(): SyncedMark | undefined {
+  /** The revision that is written there, or undefined if nothing there holds for this volume. */
+  find(): number | undefined {
     let bytes: Buffer;
     try {
       this.#fd = this.#disk.open(this.#path, 'r+');
@@ -53,11 +44,9 @@ export class SyncedFile {
     }
     if (bytes.length < FILE_BYTES) return undefined;
     if (crc32(bytes.subarray(0, AT_CRC)) !== bytes.readUInt32LE(AT_CRC)) return undefined;
-    if (!bytes.subarray(0, AT_BOOT).equals(this.#bytes.subarray(0, AT_BOOT))) return undefined;
-    const boot = bytes.subarray(AT_BOOT, AT_BOOT + ID_BYTES);
-    const isKnown = boot.some((byte) => byte !== 0);
-    const isSameBoot = isKnown && boot.equals(this.#bytes.subarray(AT_BOOT, AT_BOOT + ID_BYTES));
-    return { revision: bytes.readUIntLE(AT_REVISION, 6), isSameBoot };
+    if (!bytes.subarray(0, AT_REVISION).equals(this.#bytes.subarray(0, AT_REVISION)))
+      return undefined;
+    return bytes.readUIntLE(AT_REVISION, 6);
   }
 
   /** Says that the log is on disk up to a revision; if that cannot be written, the older word stays. */

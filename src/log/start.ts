@@ -1,0 +1,78 @@
+/**
+ * The first and the last segment of a log when it is opened: made, or taken up again.
+ */
+
+import { assert } from '../shared/assert.ts';
+import type { Revision, SegmentId } from '../shared/brands.ts';
+import { SessfsError } from '../shared/errors.ts';
+import type { Clock } from '../shared/time.ts';
+import { systemCode } from './disk.ts';
+import type { Disk } from './disk.ts';
+import type { Recovered } from './recovery.ts';
+import { RESTORE_HINT } from './segment-files.ts';
+import { SegmentWriter } from './segment-writer.ts';
+import { NO_DIGEST, segmentName } from './segment.ts';
+import type { SegmentHeader } from './segment.ts';
+
+interface FirstOptions {
+  readonly dir: string;
+  readonly volumeId: string;
+  readonly clock: Clock;
+  readonly create?: boolean;
+}
+
+export interface Start {
+  readonly writer: SegmentWriter;
+  readonly recovered: Recovered;
+}
+
+export function openError(dir: string, error: unknown): Error {
+  if (error instanceof SessfsError) return error;
+  const code = systemCode(error);
+  // A bug, here or in what replays.
+  if (code === undefined) return error instanceof Error ? error : new Error(String(error));
+  const message = `Cannot open log "${dir}": ${error instanceof Error ? error.message : code}`;
+  if (code === 'ENOENT') {
+    return new SessfsError('LOG_CORRUPT', message, { hint: RESTORE_HINT, cause: error });
+  }
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new SessfsError(isFull ? 'NO_SPACE' : 'FAILED', message, { cause: error });
+}
+
+export function makeFirst({ dir, volumeId, clock, create }: FirstOptions, disk: Disk): Start {
+  if (create !== true) {
+    throw new SessfsError('LOG_CORRUPT', `Cannot read log "${dir}": it has no segment`, {
+      hint: RESTORE_HINT,
+    });
+  }
+  const id = 0 as SegmentId;
+  const path = `${dir}/${segmentName(id)}`;
+  const header: SegmentHeader = {
+    volumeId,
+    id,
+    firstRevision: 1 as Revision,
+    time: clock.now(),
+    previous: { size: 0, lastCrc: 0 },
+    previousDigest: NO_DIGEST,
+  };
+  const writer = SegmentWriter.create(disk, path, header);
+  const file = { id, path, mark: writer.mark, size: writer.size };
+  const recovered: Recovered = {
+    links: [{ file, header, headerCrc: writer.headerCrc }],
+    size: writer.size,
+    lastCrc: writer.headerCrc,
+    lastRevision: 0 as Revision,
+    lastTime: header.time,
+    syncedRevision: 0 as Revision,
+    tornTail: undefined,
+  };
+  return { writer, recovered };
+}
+
+export function reopenLast(recovered: Recovered, disk: Disk): Start {
+  const last = recovered.links.at(-1);
+  assert(last !== undefined, 'a recovered log has a segment');
+  const fd = disk.open(last.file.path, 'r+');
+  const { header } = last;
+  return { writer: new SegmentWriter(disk, { header, fd, size: recovered.size }), recovered };
+}
