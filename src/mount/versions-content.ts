@@ -65,7 +65,8 @@ export class VersionsContent {
     node: FileNode,
     range: { offset: number; length: number },
   ): Promise<Uint8Array> {
-    if (node.kind === 'text') return node.content.subarray(range.offset, range.offset + range.length);
+    if (node.kind === 'text')
+      return node.content.subarray(range.offset, range.offset + range.length);
     if (node.kind === 'index') {
       const content = await this.#renderIndex(nodeid, node).content;
       return content.subarray(range.offset, range.offset + range.length);
@@ -110,7 +111,5 @@ export class VersionsContent {
 
 /** Where history keeps the content of a node. */
 export function placeOf(node: VersionNode | MomentNode): Parameters<VersionsHistory['hash']> {
-  return node.kind === 'moment'
-    ? [node.ino, node.at]
-    : [node.version.ino, node.version.revision];
+  return node.kind === 'moment' ? [node.ino, node.at] : [node.version.ino, node.version.revision];
 }

@@ -12,7 +12,14 @@ import type { Ino, Name, Revision } from '../shared/brands.ts';
 import { isDirectory } from '../shared/mode.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
-import type { DirectoryLineage, FileHistory, History, Node, Version } from '../history/store.ts';
+import type {
+  DirectoryLineage,
+  FileHistory,
+  History,
+  Node,
+  NodeEntry,
+  Version,
+} from '../history/store.ts';
 import { orderVersions } from '../history/version-spec.ts';
 import { pathKey } from './virtual-nodes.ts';
 import type { Ownership, PastPath } from './virtual-nodes.ts';
@@ -106,17 +113,18 @@ export class PastFinder {
   }
 
   /**
-   * The inode of a directory at a revision: what had its path then, else the directory itself under
-   * another name.
+   * The inode of a directory at a revision: what had its path then, else what has its name now and
+   * had another then. A directory that lost the name before that revision does not stand in for it.
    */
   async findDirectoryAt(past: Past, at: Revision): Promise<Ino | undefined> {
     const byPath = await this.#findByPath(past, at);
     if (byPath !== undefined) return byPath;
-    const candidates = [...(past.lineage?.inos ?? [])].toReversed();
-    if (past.path.length === 0) candidates.unshift(past.dir);
+    const candidates = [await this.#findLiveDirectory(past)];
+    const isPathUnknown = past.path.length === 0 && this.#pathOf === undefined;
+    if (isPathUnknown) candidates.push(...[...(past.lineage?.inos ?? [])].toReversed());
     for (const ino of candidates) {
-      const node = await this.#history.findNode(ino, at);
-      if (node !== undefined && isDirectory(node.mode)) return ino;
+      const node = ino && (await this.#history.findNode(ino, at));
+      if (node && isDirectory(node.mode)) return node.ino;
     }
     return undefined;
   }
@@ -128,19 +136,13 @@ export class PastFinder {
    */
   async findVersionAt(past: Past, at: Revision): Promise<Version | undefined> {
     const earlier = (past.file?.versions ?? []).filter((version) => version.revision <= at);
-    const name = past.path.at(-1);
-    const parent = name === undefined ? undefined : await this.find(parentOf(past));
-    const dir = parent && (await this.findDirectoryAt(parent, at));
-    const entry = dir && name && (await this.#history.findChild(dir, name, at));
-    if (entry) {
-      const own = earlier.findLast((version) => version.ino === entry.ino);
-      if (own !== undefined) return own;
+    const entry = await this.#findEntryAt(past, at);
+    // Without an entry it may have had another name then, if it has this one now.
+    const ino = entry?.ino ?? past.file?.liveIno;
+    if (ino === undefined || (await this.#history.findNode(ino, at)) === undefined) {
+      return undefined;
     }
-    // It had another name then: its inode existed nevertheless.
-    for (const version of earlier.toReversed()) {
-      if ((await this.#history.findNode(version.ino, at)) !== undefined) return version;
-    }
-    return undefined;
+    return earlier.findLast((version) => version.ino === ino);
   }
 
   async #read(where: PastPath): Promise<Past | undefined> {
@@ -165,9 +167,21 @@ export class PastFinder {
       const node = path && (await this.#history.findPath(path, at));
       return node && isDirectory(node.mode) ? node.ino : undefined;
     }
-    const parent = await this.find(parentOf(past));
+    const entry = await this.#findEntryAt(past, at);
+    return entry && isDirectory(entry.type) ? entry.ino : undefined;
+  }
+
+  /** What had the name at a revision, in what the directory above was then. */
+  async #findEntryAt(past: Past, at: Revision): Promise<NodeEntry | undefined> {
+    const name = past.path.at(-1);
+    const parent = name === undefined ? undefined : await this.find(parentOf(past));
     const dir = parent && (await this.findDirectoryAt(parent, at));
-    const entry = dir && (await this.#history.findChild(dir, name, at));
+    return dir && name ? this.#history.findChild(dir, name, at) : undefined;
+  }
+
+  async #findLiveDirectory(past: Past): Promise<Ino | undefined> {
+    if (past.path.length === 0) return past.dir;
+    const entry = await this.#findEntryAt(past, this.#history.status().latest);
     return entry && isDirectory(entry.type) ? entry.ino : undefined;
   }
 

@@ -18,6 +18,12 @@ export interface ListedNode {
   readonly node: VirtualNode | undefined;
 }
 
+interface OpenListing {
+  readonly nodeid: NodeId;
+  /** Set once it was read from. */
+  listing: Promise<readonly ListedNode[]> | undefined;
+}
+
 /** What libfuse tells for an unknown inode number; only ".." has it. */
 const UNKNOWN_INO = 0xffffffff;
 /** "." is 1, ".." is 2. */
@@ -27,18 +33,13 @@ const MAX_UNHANDLED = 8;
 
 export class VirtualListings {
   readonly #list: (nodeid: NodeId) => Promise<readonly ListedNode[]>;
-  /** Of each handle that is open: its listing, once it was read from. */
-  readonly #byHandle = new Map<number, Promise<readonly ListedNode[]> | undefined>();
+  readonly #byHandle = new Map<number, OpenListing>();
   readonly #unhandled = new Map<NodeId, Promise<readonly ListedNode[]>>();
-  #nextHandle: number;
+  #lastHandle = 0;
 
-  /**
-   * @param list Lists a directory in byte order of the names.
-   * @param firstHandle Handles from here on, so that those of an earlier server are not taken for ours.
-   */
-  constructor(list: (nodeid: NodeId) => Promise<readonly ListedNode[]>, firstHandle: number) {
+  /** @param list Lists a directory in byte order of the names. */
+  constructor(list: (nodeid: NodeId) => Promise<readonly ListedNode[]>) {
     this.#list = list;
-    this.#nextHandle = firstHandle;
   }
 
   /** How many handles are open. */
@@ -46,10 +47,10 @@ export class VirtualListings {
     return this.#byHandle.size;
   }
 
-  open(): number {
-    this.#nextHandle += 1;
-    this.#byHandle.set(this.#nextHandle, undefined);
-    return this.#nextHandle;
+  open(nodeid: NodeId): number {
+    this.#lastHandle += 1;
+    this.#byHandle.set(this.#lastHandle, { nodeid, listing: undefined });
+    return this.#lastHandle;
   }
 
   close(handle: number): void {
@@ -85,18 +86,18 @@ export class VirtualListings {
     handle: number;
     cookie: number;
   }): Promise<readonly ListedNode[]> {
-    const isOurs = this.#byHandle.has(where.handle);
-    const known = isOurs ? this.#byHandle.get(where.handle) : this.#unhandled.get(where.nodeid);
+    const open = this.#byHandle.get(where.handle);
+    // The same number may come from an earlier server, for another directory.
+    const handle = open?.nodeid === where.nodeid ? open : undefined;
+    const known = handle ? handle.listing : this.#unhandled.get(where.nodeid);
     // rewinddir(3) sees the directory as it is now.
     if (known !== undefined && where.cookie > 0) return known;
     const listing = this.#list(where.nodeid);
-    if (isOurs) this.#byHandle.set(where.handle, listing);
+    if (handle) handle.listing = listing;
     else this.#keepUnhandled(where.nodeid, listing);
     // A failed listing is tried again by the next request; this one's caller gets the error.
     listing.catch(() => {
-      if (this.#byHandle.get(where.handle) === listing) {
-        this.#byHandle.set(where.handle, undefined);
-      }
+      if (handle?.listing === listing) handle.listing = undefined;
       if (this.#unhandled.get(where.nodeid) === listing) this.#unhandled.delete(where.nodeid);
     });
     return listing;
