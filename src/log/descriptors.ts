@@ -31,12 +31,12 @@ export class Descriptors {
     this.#max = max;
   }
 
-  /** A descriptor of the segment, valid until the next call. */
+  /** A descriptor of the segment, valid until the caller returns to the event loop or calls again. */
   get(id: SegmentId): number {
     if (id === this.#latestId) return this.#latestFd;
     let fd = this.#fdById.get(id);
     if (fd === undefined) {
-      this.#makeRoom();
+      this.#shrink(this.#max - 1);
       fd = this.#disk.open(this.#pathOf(id), 'r');
     } else {
       this.#fdById.delete(id);
@@ -57,6 +57,7 @@ export class Descriptors {
       const pins = (this.#pins.get(id) ?? 1) - 1;
       if (pins > 0) this.#pins.set(id, pins);
       else this.#pins.delete(id);
+      this.#shrink(this.#max);
     }
   }
 
@@ -66,9 +67,9 @@ export class Descriptors {
     this.#latestId = undefined;
   }
 
-  #makeRoom(): void {
+  #shrink(count: number): void {
     for (const [id, fd] of this.#fdById) {
-      if (this.#fdById.size < this.#max) return;
+      if (this.#fdById.size <= count) return;
       if (this.#pins.has(id)) continue;
       this.#fdById.delete(id);
       if (id === this.#latestId) this.#latestId = undefined;
