@@ -1,0 +1,151 @@
+/**
+ * The asking end of the control protocol. Every wait has a deadline, and every failure is a SessfsError.
+ */
+
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+
+import { SessfsError } from '../shared/errors.ts';
+import { ERROR_TRAILER } from './http-server.ts';
+import { findWireError } from './wire-error.ts';
+
+/** How long a reply may take to begin, in milliseconds: a mount of a large volume replays its log. */
+export const DEFAULT_REPLY_TIMEOUT_MS = 120_000;
+
+export interface CallOptions {
+  readonly socketPath: string;
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface StreamReply {
+  readonly info: unknown;
+  /** Fails with the SessfsError of the other end if that could not finish. */
+  readonly stream: Readable;
+}
+
+/** Sends a request and returns the JSON of its reply. */
+export async function callJson(options: CallOptions): Promise<unknown> {
+  const reply = await send(options);
+  const parts: Buffer[] = [];
+  for await (const part of reply) parts.push(Buffer.from(part as Uint8Array));
+  return parseReply(reply, Buffer.concat(parts).toString('utf8'));
+}
+
+/** Sends a request and returns its reply as it comes. */
+export async function callStream(options: CallOptions): Promise<StreamReply> {
+  const reply = await send(options);
+  if (reply.statusCode !== 200) {
+    const parts: Buffer[] = [];
+    for await (const part of reply) parts.push(Buffer.from(part as Uint8Array));
+    parseReply(reply, Buffer.concat(parts).toString('utf8'));
+  }
+  const info = reply.headers['x-sessfs-info'];
+  return {
+    info: typeof info === 'string' ? (JSON.parse(decodeURIComponent(info)) as unknown) : undefined,
+    stream: Readable.from(readWhole(reply), { objectMode: false }),
+  };
+}
+
+/** The path of a request with its query; parameters that are undefined are left out. */
+export function pathWithQuery(
+  path: string,
+  query: Readonly<Record<string, string | number | boolean | undefined>>,
+): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(name, String(value));
+  }
+  return search.size === 0 ? path : `${path}?${search.toString()}`;
+}
+
+async function* readWhole(reply: IncomingMessage): AsyncGenerator<Buffer> {
+  for await (const part of reply) yield Buffer.from(part as Uint8Array);
+  const trailer = reply.trailers[ERROR_TRAILER];
+  if (trailer === undefined) return;
+  throw (
+    findWireError(JSON.parse(decodeURIComponent(trailer))) ??
+    new SessfsError('FAILED', 'Cannot read the reply: the other end failed')
+  );
+}
+
+function send(options: CallOptions): Promise<IncomingMessage> {
+  const { socketPath, method, path } = options;
+  const timeoutMs = options.timeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS;
+  return new Promise((resolve, reject) => {
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const request = httpRequest(
+      {
+        socketPath,
+        method,
+        path,
+        agent: false,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      },
+      (reply) => {
+        clearTimeout(timer);
+        resolve(reply);
+      },
+    );
+    const timer = setTimeout(() => {
+      request.destroy(
+        new SessfsError(
+          'DAEMON_UNREACHABLE',
+          `Cannot ${method} ${path}: no reply in ${timeoutMs} ms`,
+          {
+            hint: 'Look at the log of the daemon; "sessfs status" tells whether it answers',
+          },
+        ),
+      );
+    }, timeoutMs);
+    request.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error instanceof SessfsError ? error : unreachableError(socketPath, error));
+    });
+    request.end(body);
+  });
+}
+
+function unreachableError(socketPath: string, error: Error): SessfsError {
+  const code = 'code' in error ? String(error.code) : '';
+  const reason =
+    code === 'ENOENT'
+      ? 'there is no such socket'
+      : code === 'ECONNREFUSED'
+        ? 'nobody listens'
+        : code === 'EACCES'
+          ? 'permission denied'
+          : error.message;
+  return new SessfsError(
+    'DAEMON_UNREACHABLE',
+    `Cannot reach the daemon at "${socketPath}": ${reason}`,
+    {
+      hint:
+        code === 'EACCES'
+          ? 'The store belongs to another user: run the command as that user, or choose another store with --root'
+          : 'Start it with "sessfs daemon", or name its store with --root or SESSFS_ROOT',
+      cause: error,
+    },
+  );
+}
+
+function parseReply(reply: IncomingMessage, text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new SessfsError(
+      'FAILED',
+      `Cannot read the reply: it is not JSON (status ${reply.statusCode})`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const failure = findWireError(value);
+  if (failure !== undefined && reply.statusCode !== 200) throw failure;
+  return value;
+}

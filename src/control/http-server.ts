@@ -1,0 +1,242 @@
+/**
+ * The serving end of the control protocol: HTTP and JSON on a Unix socket.
+ *
+ * Rule: every request gets exactly one reply. A failure before the first byte is a JSON error; one in
+ * the middle of a stream is the trailer ERROR_TRAILER, so that half of an export never looks whole.
+ */
+
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+
+import { SessfsError } from '../shared/errors.ts';
+import { encodeWireError, httpStatusOf } from './wire-error.ts';
+
+export const ERROR_TRAILER = 'x-sessfs-error';
+
+/** A request's body larger than this is refused, in bytes: commands are small. */
+const BODY_MAX_BYTES = 1024 * 1024;
+
+/** The longest path that sockaddr_un can hold, in bytes, without its final NUL. */
+const SOCKET_PATH_MAX_BYTES = 107;
+
+export interface ControlRequest {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The JSON body; an empty object if there was none. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+export type ControlReply =
+  | { readonly json: unknown }
+  | { readonly stream: Readable; readonly info?: unknown };
+
+export interface Route {
+  /** Method and path; a component ":x" is a parameter, a final "*" takes the rest. */
+  readonly on: string;
+  readonly handle?: (request: ControlRequest) => Promise<ControlReply>;
+  /** Instead of handle: takes the request as it came, to pass it on. */
+  readonly forward?: (target: ForwardTarget) => Promise<void>;
+}
+
+export interface ForwardTarget {
+  readonly params: Readonly<Record<string, string>>;
+  /** What the "*" stood for, with the query. */
+  readonly rest: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+export interface ControlServerOptions {
+  readonly socketPath: string;
+  readonly routes: readonly Route[];
+  readonly onError: (error: unknown, on: string) => void;
+}
+
+export class ControlServer {
+  readonly #server: Server;
+  readonly #options: ControlServerOptions;
+
+  private constructor(options: ControlServerOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      void this.#answer(request, response);
+    });
+    this.#server.keepAliveTimeout = 1000;
+  }
+
+  /** Listens; a socket file left behind by a process that is gone is replaced. The caller holds the lock. */
+  static async listen(options: ControlServerOptions): Promise<ControlServer> {
+    const { socketPath } = options;
+    if (Buffer.byteLength(socketPath) > SOCKET_PATH_MAX_BYTES) {
+      throw new SessfsError(
+        'USAGE',
+        `Cannot listen on "${socketPath}": ${Buffer.byteLength(socketPath)} bytes, at most ${SOCKET_PATH_MAX_BYTES} are possible`,
+        { hint: 'Choose a shorter store directory with --root' },
+      );
+    }
+    rmSync(socketPath, { force: true });
+    const control = new ControlServer(options);
+    await new Promise<void>((resolve, reject) => {
+      control.#server.once('error', reject);
+      control.#server.listen(socketPath, () => {
+        control.#server.off('error', reject);
+        resolve();
+      });
+    });
+    chmodSync(socketPath, 0o600);
+    return control;
+  }
+
+  /** Stops listening; requests under way may finish until the deadline. */
+  async close(deadlineMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), deadlineMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const on = `${request.method} ${request.url}`;
+    try {
+      await this.#dispatch(request, response);
+    } catch (error) {
+      this.#options.onError(error, on);
+      sendError(response, error);
+    }
+  }
+
+  async #dispatch(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://control');
+    for (const route of this.#options.routes) {
+      const match = matchRoute(route.on, request.method ?? 'GET', url.pathname);
+      if (match === undefined) continue;
+      if (route.forward !== undefined) {
+        await route.forward({ ...match, rest: match.rest + url.search, request, response });
+        return;
+      }
+      const abort = new AbortController();
+      response.once('close', () => abort.abort());
+      const body = await readBody(request);
+      const reply = await route.handle?.({
+        params: match.params,
+        query: url.searchParams,
+        body,
+        signal: abort.signal,
+      });
+      if (reply !== undefined) await sendReply(response, reply);
+      return;
+    }
+    throw new SessfsError('USAGE', `Cannot ${request.method} "${url.pathname}": no such request`, {
+      hint: 'The command and the daemon may be of different versions',
+    });
+  }
+}
+
+export interface RouteMatch {
+  readonly params: Record<string, string>;
+  readonly rest: string;
+}
+
+/** @returns undefined if the route is for another request. */
+export function matchRoute(on: string, method: string, pathname: string): RouteMatch | undefined {
+  const [wantMethod, pattern = ''] = on.split(' ', 2);
+  if (wantMethod !== '*' && wantMethod !== method) return undefined;
+  const want = pattern.split('/');
+  const have = pathname.split('/');
+  const params: Record<string, string> = {};
+  for (const [index, component] of want.entries()) {
+    if (component === '*') return { params, rest: `/${have.slice(index).join('/')}` };
+    const value = have[index];
+    if (value === undefined) return undefined;
+    if (component.startsWith(':')) params[component.slice(1)] = decodeURIComponent(value);
+    else if (component !== value) return undefined;
+  }
+  return want.length === have.length ? { params, rest: '' } : undefined;
+}
+
+/** Answers with an error: as JSON, or as a trailer when the reply is under way. */
+export function sendError(response: ServerResponse, error: unknown): void {
+  const wire = encodeWireError(error);
+  if (response.headersSent) {
+    if (!response.writableEnded && !response.destroyed) {
+      response.addTrailers({
+        [ERROR_TRAILER]: encodeURIComponent(JSON.stringify({ error: wire })),
+      });
+      response.end();
+    }
+    return;
+  }
+  response.writeHead(httpStatusOf(wire), { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ error: wire }));
+}
+
+async function sendReply(response: ServerResponse, reply: ControlReply): Promise<void> {
+  if ('json' in reply) {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(reply.json));
+    return;
+  }
+  response.writeHead(200, {
+    'content-type': 'application/octet-stream',
+    trailer: ERROR_TRAILER,
+    ...(reply.info === undefined
+      ? {}
+      : { 'x-sessfs-info': encodeURIComponent(JSON.stringify(reply.info)) }),
+  });
+  // Not pipeline(): on failure it would destroy the reply that still has to carry the trailer.
+  try {
+    for await (const part of reply.stream) {
+      if (response.destroyed) return;
+      if (!response.write(part)) await drained(response);
+    }
+  } finally {
+    reply.stream.destroy();
+  }
+  response.end();
+}
+
+/** Resolves when the client has read on, or has gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}
+
+async function readBody(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request) {
+    const bytes = Buffer.from(part as Uint8Array);
+    length += bytes.length;
+    if (length > BODY_MAX_BYTES) {
+      throw new SessfsError('USAGE', `Cannot read the request: more than ${BODY_MAX_BYTES} bytes`);
+    }
+    parts.push(bytes);
+  }
+  if (length === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch (error) {
+    throw new SessfsError('USAGE', 'Cannot read the request: its body is not JSON', {
+      cause: error,
+    });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SessfsError('USAGE', 'Cannot read the request: its body is not a JSON object');
+  }
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,193 @@
+/**
+ * What travels on the control sockets: the data of requests and replies.
+ *
+ * Rules: times are ISO strings in UTC with nanoseconds; paths are bytes, one char per byte (latin1), in
+ * fields called `path`, and UTF-8 text for people in fields called `text`; revisions are numbers.
+ */
+
+import type { CutCause } from '../volume/cut-cause.ts';
+
+export type SessionState = 'active' | 'ended';
+export type Driver = 'kernel' | 'fuse-native';
+
+export const DRIVERS: readonly Driver[] = ['kernel', 'fuse-native'];
+
+export interface SessionOptions {
+  readonly allowOther: boolean;
+  readonly dev: boolean;
+  readonly suid: boolean;
+  readonly driver: Driver;
+}
+
+/** What the registry keeps of a session. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly volumeId: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly state: SessionState;
+  readonly created: string;
+  readonly ended: string | undefined;
+  readonly mountPoint: string;
+  /** The operator wants it mounted: so it is again after a restart of the daemon. */
+  readonly mounted: boolean;
+  readonly options: SessionOptions;
+}
+
+/**
+ * How a session's volume is served right now: `serving` on its mount, `detached` only to commands,
+ * `idle` by no process, `down` though it should be mounted, for the reason in `problem`.
+ */
+export type ServerState = 'starting' | 'serving' | 'detached' | 'idle' | 'stopping' | 'down';
+
+export interface ServerInfo {
+  readonly state: ServerState;
+  readonly pid: number | undefined;
+  readonly restarts: number;
+  readonly problem: string | undefined;
+}
+
+export interface SessionInfo extends SessionRecord {
+  readonly server: ServerInfo;
+}
+
+export interface DaemonStatus {
+  readonly pid: number;
+  readonly version: string;
+  readonly root: string;
+  readonly started: string;
+  readonly rssBytes: number;
+  readonly sessions: readonly SessionInfo[];
+}
+
+export interface CreateRequest {
+  readonly name?: string;
+  readonly mountPoint?: string;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly options?: Partial<SessionOptions>;
+}
+
+/** What a volume server tells of itself. */
+export interface VolumeInfo {
+  readonly pid: number;
+  readonly rssBytes: number;
+  readonly uptimeMs: number;
+  readonly revision: number;
+  readonly time: string;
+  readonly durableRevision: number;
+  readonly durableTime: string;
+  readonly earliest: number;
+  readonly earliestTime: string;
+  readonly readOnly: string | undefined;
+  readonly inodes: number;
+  readonly liveBytes: number;
+  readonly versions: number;
+  readonly logBytes: number;
+  /** The counters of the connection: messages by operation, and their time; undefined if not mounted. */
+  readonly connection: unknown;
+}
+
+export interface ActorInfo {
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly command: string;
+  readonly label: string | undefined;
+}
+
+export interface VersionInfo {
+  /** Relative to the root of the volume. */
+  readonly path: string;
+  readonly text: string;
+  readonly revision: number;
+  readonly time: string;
+  readonly size: number;
+  /** Octal, permission bits only: "0644". */
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: string;
+  readonly actor: ActorInfo;
+  readonly cause: CutCause;
+}
+
+export interface LogReply {
+  readonly text: string;
+  readonly kind: 'file' | 'directory';
+  /** Oldest first. */
+  readonly versions: readonly VersionInfo[];
+  readonly removed:
+    | { readonly revision: number; readonly time: string; readonly actor: ActorInfo }
+    | undefined;
+  /** More was there than was asked for: the oldest were left out. */
+  readonly truncated: boolean;
+}
+
+/** One thing at one revision, as cat and diff need it. */
+export interface NodeInfo {
+  readonly text: string;
+  readonly revision: number;
+  readonly time: string;
+  readonly kind: string;
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtime: string;
+  /** Of a symlink. */
+  readonly target: string | undefined;
+}
+
+export type TreeChange = 'added' | 'removed' | 'content' | 'attributes' | 'type';
+
+export interface TreeDifference {
+  readonly change: TreeChange;
+  readonly path: string;
+  readonly text: string;
+  readonly kind: string;
+  readonly sizeBefore: number | undefined;
+  readonly sizeAfter: number | undefined;
+}
+
+export interface CompareReply {
+  readonly from: NodeInfo;
+  readonly to: NodeInfo;
+  readonly differences: readonly TreeDifference[];
+  readonly truncated: boolean;
+}
+
+export interface RollbackRequest {
+  readonly path: string;
+  readonly to: string;
+  readonly exact: boolean;
+  readonly dryRun: boolean;
+  readonly actor: ActorInfo;
+}
+
+export interface UndeleteRequest {
+  readonly path: string;
+  readonly dryRun: boolean;
+  readonly actor: ActorInfo;
+}
+
+export interface RollbackReply {
+  /** Undefined for a dry run, or when there was nothing to do. */
+  readonly revision: number | undefined;
+  readonly before: number;
+  /** What it was rolled back to; undefined for undelete. */
+  readonly to: number | undefined;
+  readonly steps: readonly {
+    readonly action: 'restore' | 'create' | 'remove' | 'attributes';
+    readonly path: string;
+    readonly text: string;
+    readonly kind: string;
+    readonly bytes: number;
+  }[];
+}
+
+export interface ExportInfo {
+  readonly revision: number;
+  readonly time: string;
+  readonly text: string;
+}

@@ -1,0 +1,103 @@
+/**
+ * MountPort on the real kernel.
+ *
+ * Rule: umount2(2) runs on a thread of the pool: it waits for the volume server to take what is dirty,
+ * and the event loop must be free to start another one meanwhile.
+ */
+
+import { closeSync } from 'node:fs';
+
+import koffi from 'koffi';
+
+import { isAtOrBelow, listMountsBelow, readMountTable, sourceOf } from '../control/mount-table.ts';
+import type { SessionRecord } from '../control/protocol.ts';
+import { abortConnection, mountFuse, unmount } from '../fuse/mount.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { nameFromText, nameToText } from '../shared/names.ts';
+import type { MountPort } from './mount-port.ts';
+
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+/** How long umount(2) may wait for the volume server, in milliseconds; a lazy one follows. */
+const UNMOUNT_TIMEOUT_MS = 20_000;
+
+export class KernelMounts implements MountPort {
+  mount(record: SessionRecord): Promise<number> {
+    const { mountPoint, id, uid, gid, options } = record;
+    return mountFuse({
+      mountPoint,
+      fsName: sourceOf(id),
+      owner: { uid, gid },
+      allowOther: options.allowOther,
+      dev: options.dev,
+      suid: options.suid,
+    });
+  }
+
+  async unmount(mountPoint: string, options: { lazy: boolean }): Promise<void> {
+    const work =
+      process.geteuid?.() === 0
+        ? unmountOnThread(mountPoint, options.lazy)
+        : unmount(mountPoint, options);
+    await withDeadline(work, mountPoint);
+  }
+
+  listMounts(dir: string): string[] {
+    return listMountsBelow(nameFromText(dir), readMountTable()).map((entry) =>
+      nameToText(entry.mountPoint),
+    );
+  }
+
+  isMounted(mountPoint: string): boolean {
+    return listMountsBelow(nameFromText(mountPoint), readMountTable()).some(
+      (entry) => entry.mountPoint === nameFromText(mountPoint),
+    );
+  }
+
+  findMountAbove(path: string): string | undefined {
+    const bytes = nameFromText(path);
+    const above = readMountTable().find(
+      (entry) => entry.source.startsWith(sourceOf('')) && isAtOrBelow(bytes, entry.mountPoint),
+    );
+    return above && nameToText(above.mountPoint);
+  }
+
+  abort(mountPoint: string): Promise<void> {
+    return abortConnection(mountPoint);
+  }
+
+  closeFd(fd: number): void {
+    closeSync(fd);
+  }
+}
+
+function unmountOnThread(mountPoint: string, isLazy: boolean): Promise<void> {
+  const umount2 = koffi.load('libc.so.6').func('int umount2(const char *target, int flags)');
+  const flags = UMOUNT_NOFOLLOW | (isLazy ? MNT_DETACH : 0);
+  return new Promise((resolve, reject) => {
+    umount2.async(mountPoint, flags, (error: Error | null, result: number) => {
+      if (error === null && result === 0) resolve();
+      // errno belongs to the other thread; what is left to happen to a mount point of ours is EBUSY.
+      else reject(new SessfsError('CONFLICT', `Cannot unmount "${mountPoint}": it is in use`));
+    });
+  });
+}
+
+async function withDeadline(work: Promise<void>, mountPoint: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new SessfsError(
+          'FAILED',
+          `Cannot unmount "${mountPoint}": not done in ${UNMOUNT_TIMEOUT_MS} ms`,
+        ),
+      );
+    }, UNMOUNT_TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

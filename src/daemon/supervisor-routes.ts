@@ -1,0 +1,153 @@
+/**
+ * The requests that the supervisor answers itself, and how it passes on those that need a volume.
+ */
+
+import { request as httpRequest } from 'node:http';
+
+import { ERROR_TRAILER } from '../control/http-server.ts';
+import type { ControlRequest, ForwardTarget, Route } from '../control/http-server.ts';
+import type { CreateRequest, SessionOptions } from '../control/protocol.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { isDriver } from './registry.ts';
+import type { Supervisor } from './supervisor.ts';
+
+export function supervisorRoutes(supervisor: Supervisor): Route[] {
+  const session = (request: ControlRequest): string => request.params['id'] ?? '';
+  return [
+    { on: 'GET /v1/status', handle: async () => ({ json: supervisor.status() }) },
+    { on: 'GET /v1/sessions', handle: async () => ({ json: supervisor.list() }) },
+    {
+      on: 'POST /v1/sessions',
+      handle: async ({ body }) => ({ json: await supervisor.create(parseCreate(body)) }),
+    },
+    {
+      on: 'GET /v1/sessions/:id',
+      handle: async (request) => ({ json: supervisor.get(session(request)) }),
+    },
+    {
+      on: 'DELETE /v1/sessions/:id',
+      handle: async (request) => ({ json: await supervisor.delete(session(request)) }),
+    },
+    {
+      on: 'POST /v1/sessions/:id/mount',
+      handle: async (request) => ({
+        json: await supervisor.mount(session(request), optionalText(request.body, 'mountPoint')),
+      }),
+    },
+    {
+      on: 'POST /v1/sessions/:id/unmount',
+      handle: async (request) => ({ json: await supervisor.unmount(session(request)) }),
+    },
+    {
+      on: 'POST /v1/sessions/:id/end',
+      handle: async (request) => ({ json: await supervisor.end(session(request)) }),
+    },
+    { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(supervisor, target) },
+  ];
+}
+
+/** Passes a request on to the volume server, and its reply back: body, stream and trailer. */
+async function forward(supervisor: Supervisor, target: ForwardTarget): Promise<void> {
+  const { request, response, rest, params } = target;
+  const mayChange = rest === '/rollback' || rest === '/undelete';
+  const { socketPath, release } = await supervisor.borrowVolume(params['id'] ?? '', { mayChange });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const onward = httpRequest(
+        {
+          socketPath,
+          method: request.method,
+          path: `/v1${rest}`,
+          headers: request.headers,
+          agent: false,
+        },
+        (reply) => {
+          response.writeHead(reply.statusCode ?? 500, reply.headers);
+          reply.on('data', (part: Buffer) => {
+            if (response.write(part)) return;
+            reply.pause();
+            response.once('drain', () => reply.resume());
+          });
+          reply.once('end', () => {
+            const trailer = reply.trailers[ERROR_TRAILER];
+            if (trailer !== undefined) response.addTrailers({ [ERROR_TRAILER]: trailer });
+            response.end();
+            resolve();
+          });
+          reply.once('error', reject);
+        },
+      );
+      onward.once('error', (error) => {
+        reject(
+          new SessfsError('FAILED', `Cannot reach the volume server: ${error.message}`, {
+            hint: 'It may have just ended: try again, and look at the log of the daemon',
+            cause: error,
+          }),
+        );
+      });
+      // A client that goes away ends the work for it.
+      response.once('close', () => {
+        if (!response.writableFinished) onward.destroy();
+        resolve();
+      });
+      request.pipe(onward);
+    });
+  } finally {
+    release();
+  }
+}
+
+function parseCreate(body: Readonly<Record<string, unknown>>): CreateRequest {
+  const name = optionalText(body, 'name');
+  const mountPoint = optionalText(body, 'mountPoint');
+  const owner = parseOwner(body['owner']);
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(mountPoint === undefined ? {} : { mountPoint }),
+    ...(owner === undefined ? {} : { owner }),
+    options: parseOptions(body['options']),
+  };
+}
+
+function parseOwner(value: unknown): { uid: number; gid: number } | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'object' && value !== null && 'uid' in value && 'gid' in value) {
+    const { uid, gid } = value;
+    if (isId(uid) && isId(gid)) return { uid, gid };
+  }
+  throw new SessfsError('USAGE', 'Cannot create a session: owner is not { uid, gid }');
+}
+
+function isId(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) < 4_294_967_295;
+}
+
+function parseOptions(value: unknown): Partial<SessionOptions> {
+  const options: { -readonly [K in keyof SessionOptions]?: SessionOptions[K] } = {};
+  if (typeof value !== 'object' || value === null) return options;
+  for (const [name, setting] of Object.entries(value)) {
+    if (name === 'driver' && isDriver(setting)) options.driver = setting;
+    else if (
+      (name === 'allowOther' || name === 'dev' || name === 'suid') &&
+      typeof setting === 'boolean'
+    ) {
+      options[name] = setting;
+    } else {
+      throw new SessfsError(
+        'USAGE',
+        `Cannot create a session: option ${name} is ${JSON.stringify(setting)}`,
+      );
+    }
+  }
+  return options;
+}
+
+function optionalText(body: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string') return value;
+  throw new SessfsError(
+    'USAGE',
+    `Cannot read the request: ${name} is ${JSON.stringify(value)}, want text`,
+  );
+}

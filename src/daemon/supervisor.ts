@@ -1,0 +1,406 @@
+/**
+ * The supervisor: which sessions there are, and what becomes of each. It owns the mounts and starts the
+ * volume servers; it never opens a volume itself.
+ *
+ * Rule: it must not wait for a mount of its own from the event loop: such a wait ends only when a volume
+ * server answers, and who would start that one?
+ */
+
+import { randomBytes } from 'node:crypto';
+import { rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Logger } from 'pino';
+
+import { callJson } from '../control/http-client.ts';
+import type {
+  CreateRequest,
+  DaemonStatus,
+  SessionInfo,
+  SessionRecord,
+} from '../control/protocol.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { SystemClock, timeToIso } from '../shared/time.ts';
+import type { Config } from './config.ts';
+import { prepareDefaultMountPoint, assertMountPoint } from './mount-point.ts';
+import type { MountPort } from './mount-port.ts';
+import { Registry, SESSION_NAME } from './registry.ts';
+import { SessionServer } from './session-server.ts';
+import { volumeDir, volumeSocket } from './store-layout.ts';
+import type { StoreLayout } from './store-layout.ts';
+import { Turns } from './turns.ts';
+
+/** How long a volume server of a daemon that was killed may take to close its volume, in milliseconds. */
+const ORPHAN_TIMEOUT_MS = 15_000;
+
+export interface SupervisorOptions {
+  readonly layout: StoreLayout;
+  readonly mounts: MountPort;
+  readonly serverScript: string;
+  readonly logger: Logger;
+  readonly config: Config;
+  readonly version: string;
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #registry: Registry;
+  readonly #servers = new Map<string, SessionServer>();
+  readonly #turns = new Turns();
+  readonly #clock = new SystemClock();
+  readonly #started: string;
+  #config: Config;
+  #isStopping = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#registry = Registry.open(options.layout.sessionsDir);
+    this.#started = this.#now();
+  }
+
+  /** Cleans up what a daemon before this one left, then mounts what was mounted. */
+  async start(): Promise<void> {
+    const records = this.#registry.list();
+    await Promise.all(records.map((record) => this.#stopOrphan(record)));
+    await this.#cleanStaleMounts(records);
+    await Promise.all(
+      records
+        .filter((record) => record.mounted && record.state === 'active')
+        .map((record) =>
+          this.#turns
+            .run(record.id, () => this.#server(record.id).mount(record))
+            .catch((error: unknown) => {
+              this.#options.logger.error({ session: record.id, err: error }, 'Cannot mount again');
+            }),
+        ),
+    );
+  }
+
+  /** Unmounts and stops everything; what was mounted stays so in the registry. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(
+      [...this.#servers].map(([id, server]) =>
+        this.#turns
+          .run(id, () => server.stop())
+          .catch((error: unknown) => {
+            this.#options.logger.error({ session: id, err: error }, 'Cannot stop the session');
+          }),
+      ),
+    );
+  }
+
+  configure(config: Config): void {
+    this.#config = config;
+    this.#options.logger.level = config.logLevel;
+    const { logLevel, cutIntervalSeconds } = config;
+    for (const server of this.#servers.values()) {
+      if (server.info.pid === undefined) continue;
+      void callJson({
+        socketPath: server.socketPath,
+        method: 'POST',
+        path: '/v1/configure',
+        body: { logLevel, cutIntervalSeconds },
+        timeoutMs: ORPHAN_TIMEOUT_MS,
+      }).catch((error: unknown) => {
+        this.#options.logger.warn({ err: error }, 'Cannot configure a volume server');
+      });
+    }
+  }
+
+  status(): DaemonStatus {
+    return {
+      pid: process.pid,
+      version: this.#options.version,
+      root: this.#options.layout.root,
+      started: this.#started,
+      rssBytes: process.memoryUsage.rss(),
+      sessions: this.list(),
+    };
+  }
+
+  list(): SessionInfo[] {
+    return this.#registry.list().map((record) => this.#describe(record));
+  }
+
+  /** @throws {SessfsError} SESSION_UNKNOWN */
+  get(session: string): SessionInfo {
+    return this.#describe(this.#getRecord(session));
+  }
+
+  async create(request: CreateRequest): Promise<SessionInfo> {
+    const { name } = request;
+    if (name !== undefined) this.#assertNameFree(name);
+    return this.#turns.run('create', async () => {
+      if (name !== undefined) this.#assertNameFree(name);
+      const id = makeSessionId();
+      const { layout, mounts } = this.#options;
+      const owner = this.#ownerOf(request);
+      const mountPoint = request.mountPoint ?? join(layout.mountsDir, id);
+      if (request.mountPoint !== undefined) await assertMountPoint(mountPoint, mounts);
+      const record: SessionRecord = {
+        id,
+        name,
+        volumeId: randomBytes(16).toString('hex'),
+        ...owner,
+        state: 'active',
+        created: this.#now(),
+        ended: undefined,
+        mountPoint,
+        mounted: true,
+        options: { ...this.#config.sessionDefaults, ...request.options },
+      };
+      await this.#registry.put(record);
+      try {
+        return await this.#turns.run(id, () => this.#mountRecord(record));
+      } catch (error) {
+        await this.#forget(record);
+        throw error;
+      }
+    });
+  }
+
+  /** @param mountPoint Another one than before, from now on. */
+  async mount(session: string, mountPoint?: string): Promise<SessionInfo> {
+    const { id } = this.#getRecord(session);
+    return this.#turns.run(id, async () => {
+      const record = this.#getRecord(id);
+      this.#assertActive(record, 'mount');
+      const server = this.#server(id);
+      if (server.isMounted) {
+        if (mountPoint === undefined || mountPoint === record.mountPoint)
+          return this.#describe(record);
+        throw new SessfsError(
+          'SESSION_STATE',
+          `Cannot mount session ${id} at "${mountPoint}": it is mounted at "${record.mountPoint}"`,
+          { hint: `Unmount it first: sessfs unmount ${id}` },
+        );
+      }
+      const changed = { ...record, mounted: true, mountPoint: mountPoint ?? record.mountPoint };
+      if (mountPoint !== undefined) await assertMountPoint(mountPoint, this.#options.mounts);
+      const info = await this.#mountRecord(changed);
+      await this.#registry.put(changed);
+      return { ...info, ...changed };
+    });
+  }
+
+  async unmount(session: string): Promise<SessionInfo & { warning?: string }> {
+    const { id } = this.#getRecord(session);
+    return this.#turns.run(id, async () => {
+      const record = { ...this.#getRecord(id), mounted: false };
+      await this.#registry.put(record);
+      const warning = await this.#server(id).unmount();
+      return withWarning(this.#describe(record), warning);
+    });
+  }
+
+  /** Ends a session: unmounted for good, its history stays. */
+  async end(session: string): Promise<SessionInfo & { warning?: string }> {
+    const { id } = this.#getRecord(session);
+    return this.#turns.run(id, async () => {
+      const record = this.#getRecord(id);
+      if (record.state === 'ended') return this.#describe(record);
+      const ended = { ...record, state: 'ended' as const, ended: this.#now(), mounted: false };
+      const warning = await this.#server(id).unmount();
+      await this.#registry.put(ended);
+      return withWarning(this.#describe(ended), warning);
+    });
+  }
+
+  /** Removes a session with all its history. */
+  async delete(session: string): Promise<SessionInfo> {
+    const { id } = this.#getRecord(session);
+    return this.#turns.run(id, async () => {
+      const info = this.#describe(this.#getRecord(id));
+      await this.#server(id).stop();
+      await this.#forget(info);
+      return info;
+    });
+  }
+
+  /**
+   * The socket of a session's volume server, started if need be, for as long as `release` is not called.
+   *
+   * @param options.mayChange The request changes files: refused for a session that has ended.
+   */
+  async borrowVolume(
+    session: string,
+    options: { mayChange: boolean },
+  ): Promise<{ socketPath: string; release: () => void }> {
+    const { id } = this.#getRecord(session);
+    return this.#turns.run(id, async () => {
+      const record = this.#getRecord(id);
+      if (options.mayChange) this.#assertActive(record, 'change');
+      const server = this.#server(id);
+      await server.ensureRunning(record);
+      return { socketPath: server.socketPath, release: server.use() };
+    });
+  }
+
+  async #mountRecord(record: SessionRecord): Promise<SessionInfo> {
+    const { layout } = this.#options;
+    if (record.mountPoint === join(layout.mountsDir, record.id)) {
+      await prepareDefaultMountPoint(record, this.#options.mounts);
+    }
+    await this.#server(record.id).mount(record);
+    this.#options.logger.info({ session: record.id, mountPoint: record.mountPoint }, 'Mounted');
+    return this.#describe(record);
+  }
+
+  async #forget(record: SessionRecord): Promise<void> {
+    const { layout, mounts } = this.#options;
+    this.#servers.delete(record.id);
+    await this.#registry.remove(record.id);
+    await rm(volumeDir(layout, record.id), { recursive: true, force: true });
+    await rm(volumeSocket(layout, record.id), { force: true });
+    const own = join(layout.mountsDir, record.id);
+    // rmdir and never rm: if the mount were still there, that would empty the session.
+    if (!mounts.isMounted(own)) await rmdir(own).catch(() => undefined);
+  }
+
+  /** A volume server whose supervisor was killed still holds its volume: ask it to close. */
+  async #stopOrphan(record: SessionRecord): Promise<void> {
+    const socketPath = volumeSocket(this.#options.layout, record.id);
+    try {
+      await callJson({
+        socketPath,
+        method: 'POST',
+        path: '/v1/stop',
+        timeoutMs: ORPHAN_TIMEOUT_MS,
+      });
+      this.#options.logger.warn(
+        { session: record.id },
+        'Stopped a server of a daemon before this one',
+      );
+    } catch (error) {
+      this.#options.logger.debug({ session: record.id, err: error }, 'No server was left');
+    }
+  }
+
+  /** Mounts of a daemon that was killed answer ENOTCONN, or nothing at all: detach them. */
+  async #cleanStaleMounts(records: readonly SessionRecord[]): Promise<void> {
+    const { mounts, layout, logger } = this.#options;
+    const points = new Set(mounts.listMounts(layout.mountsDir));
+    for (const record of records) {
+      if (mounts.isMounted(record.mountPoint)) points.add(record.mountPoint);
+    }
+    for (const mountPoint of points) {
+      logger.warn({ mountPoint }, 'Cleaning up a mount left behind');
+      await mounts.abort(mountPoint).catch(() => undefined);
+      await mounts.unmount(mountPoint, { lazy: true }).catch((error: unknown) => {
+        logger.error({ mountPoint, err: error }, 'Cannot detach the mount left behind');
+      });
+    }
+  }
+
+  #server(id: string): SessionServer {
+    let server = this.#servers.get(id);
+    if (server === undefined) {
+      const { layout, mounts, serverScript, logger } = this.#options;
+      server = new SessionServer(id, {
+        layout,
+        mounts,
+        serverScript,
+        logger,
+        config: () => this.#config,
+        onUnmountedOutside: (gone) => this.#markUnmounted(gone),
+      });
+      this.#servers.set(id, server);
+    }
+    return server;
+  }
+
+  #markUnmounted(id: string): void {
+    const record = this.#registry.find(id);
+    if (record === undefined || this.#isStopping) return;
+    void this.#turns
+      .run(id, () => this.#registry.put({ ...record, mounted: false }))
+      .catch((error: unknown) => {
+        this.#options.logger.error({ session: id, err: error }, 'Cannot write the registry');
+      });
+  }
+
+  #describe(record: SessionRecord): SessionInfo {
+    return { ...record, server: this.#server(record.id).info };
+  }
+
+  #getRecord(session: string): SessionRecord {
+    const record = this.#registry.find(session);
+    if (record !== undefined) return record;
+    throw new SessfsError(
+      'SESSION_UNKNOWN',
+      `Cannot find session "${session}": no such id or name`,
+      {
+        hint: 'List the sessions: sessfs list',
+      },
+    );
+  }
+
+  #assertActive(record: SessionRecord, action: string): void {
+    if (this.#isStopping) {
+      throw new SessfsError('DAEMON_UNREACHABLE', `Cannot ${action}: the daemon is stopping`);
+    }
+    if (record.state === 'active') return;
+    throw new SessfsError(
+      'SESSION_STATE',
+      `Cannot ${action} session ${record.id}: it ended at ${record.ended ?? 'an unknown time'}`,
+      { hint: 'Its history can still be read: sessfs log, cat, diff, export' },
+    );
+  }
+
+  #assertNameFree(name: string): void {
+    if (!SESSION_NAME.test(name)) {
+      throw new SessfsError(
+        'USAGE',
+        `Cannot name a session "${name}": the name has other characters`,
+        {
+          hint: 'Use up to 64 letters, digits, ".", "_" and "-", and begin with a letter or digit',
+        },
+      );
+    }
+    const holder = this.#registry.find(name);
+    if (holder === undefined) return;
+    throw new SessfsError(
+      'SESSION_EXISTS',
+      `Cannot create session "${name}": ${holder.id} has that name`,
+      {
+        hint: 'Choose another name, or delete that session',
+      },
+    );
+  }
+
+  #ownerOf(request: CreateRequest): { uid: number; gid: number } {
+    const uid = process.getuid?.() ?? 0;
+    const gid = process.getgid?.() ?? 0;
+    const { owner } = request;
+    if (owner === undefined) return { uid, gid };
+    if (uid !== 0 && (owner.uid !== uid || owner.gid !== gid)) {
+      throw new SessfsError(
+        'USAGE',
+        `Cannot create a session for uid ${owner.uid}: the daemon runs as ${uid}`,
+        {
+          hint: 'Only a daemon of root has sessions of other users',
+        },
+      );
+    }
+    return owner;
+  }
+
+  #now(): string {
+    return timeToIso(this.#clock.now());
+  }
+}
+
+/** 60 random bits: the name of a mount that others cannot list must not be guessed either. */
+function makeSessionId(): string {
+  const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+  return Array.from(randomBytes(12), (byte) => alphabet[byte & 31]).join('');
+}
+
+function withWarning(
+  info: SessionInfo,
+  warning: string | undefined,
+): SessionInfo & { warning?: string } {
+  return warning === undefined ? info : { ...info, warning };
+}

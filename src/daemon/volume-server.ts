@@ -1,0 +1,178 @@
+/**
+ * The process that serves one volume: opens it, answers the kernel and the volume's control socket.
+ *
+ * It is disposable: it holds nothing that its log does not have, and says so on its way out by syncing.
+ * Started by the supervisor only (see volume-server-options.ts).
+ */
+
+import { writeSync } from 'node:fs';
+
+import type { Logger } from 'pino';
+
+import { ControlServer } from '../control/http-server.ts';
+import { encodeWireError } from '../control/wire-error.ts';
+import { Connection } from '../fuse/connection.ts';
+import type { ConnectionInfo, FileSystem } from '../fuse/file-system.ts';
+import { makeLogger } from './logger.ts';
+import { openVolume } from './open-volume.ts';
+import type { ServedVolume } from './open-volume.ts';
+import { volumeRoutes } from './volume-api.ts';
+import { EVENT_FD, FUSE_FD } from './volume-server-options.ts';
+import type { VolumeServerEvent, VolumeServerOptions } from './volume-server-options.ts';
+
+/** How long commands under way may take once the server was told to stop, in milliseconds. */
+const COMMAND_DRAIN_MS = 2_000;
+
+/** What serves the kernel. */
+interface Frontend {
+  /** Resolves when the mount is gone. */
+  readonly ended: Promise<void>;
+  stats(): unknown;
+  /** Answers what is under way, then no more. */
+  stop(): Promise<void>;
+}
+
+async function main(): Promise<void> {
+  const options = JSON.parse(process.argv[2] ?? '{}') as VolumeServerOptions;
+  const logger = makeLogger('volume', options.logLevel, { session: options.sessionId });
+  // The supervisor tells it when to stop; a terminal's Ctrl-C is not meant for it.
+  process.on('SIGINT', () => undefined);
+  try {
+    await serve(options, logger);
+  } catch (error) {
+    logger.error({ err: error }, 'The volume cannot be served');
+    tell({ event: 'failed', error: encodeWireError(error) });
+    process.exitCode = 1;
+  }
+}
+
+async function serve(options: VolumeServerOptions, logger: Logger): Promise<void> {
+  const served = await openVolume(options, logger);
+  let frontend: Frontend | undefined;
+  let control: ControlServer | undefined;
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= shutDown({ served, frontend, control, logger });
+    return stopping;
+  };
+  const routes = volumeRoutes({
+    served,
+    connectionStats: () => frontend?.stats(),
+    configure: (settings) => {
+      if (settings.logLevel !== undefined) logger.level = settings.logLevel;
+    },
+    // Not awaited by the request: its reply has to leave before the socket closes.
+    stop: () => setImmediate(() => void stop()),
+  });
+  try {
+    control = await ControlServer.listen({
+      socketPath: options.socketPath,
+      routes,
+      onError: (error, on) => logger.debug({ err: error, on }, 'A command failed'),
+    });
+    frontend = await openFrontend(options, served.fileSystem, logger);
+  } catch (error) {
+    await control?.close(0);
+    await served.volume.close();
+    throw error;
+  }
+  process.on('SIGTERM', () => void stop());
+  tell({ event: 'ready' });
+  if (frontend === undefined) return;
+  await frontend.ended;
+  if (stopping === undefined) tell({ event: 'ended' });
+  await stop();
+}
+
+/** Drains, syncs, closes; the process then ends by itself, or at the deadline of its supervisor. */
+async function shutDown(parts: {
+  served: ServedVolume;
+  frontend: Frontend | undefined;
+  control: ControlServer | undefined;
+  logger: Logger;
+}): Promise<void> {
+  const { served, frontend, control, logger } = parts;
+  try {
+    await frontend?.stop();
+    await control?.close(COMMAND_DRAIN_MS);
+    await served.volume.close();
+    process.exit(0);
+  } catch (error) {
+    logger.error({ err: error }, 'The volume could not be closed well');
+    process.exit(1);
+  }
+}
+
+async function openFrontend(
+  options: VolumeServerOptions,
+  fileSystem: FileSystem,
+  logger: Logger,
+): Promise<Frontend | undefined> {
+  switch (options.serve) {
+    case 'none':
+      return undefined;
+    case 'kernel':
+      return openKernelFrontend(options, fileSystem, logger);
+    case 'fuse-native':
+      return openNativeFrontend(options, fileSystem, logger);
+  }
+}
+
+function openKernelFrontend(
+  options: VolumeServerOptions,
+  fileSystem: FileSystem,
+  logger: Logger,
+): Frontend {
+  const connection = new Connection({
+    fd: FUSE_FD,
+    fileSystem: withConnected(fileSystem, (info) => tell({ event: 'connected', info })),
+    logger,
+    resume: options.resume,
+  });
+  const ended = connection.run();
+  return { ended, stats: () => connection.stats(), stop: () => connection.stop() };
+}
+
+async function openNativeFrontend(
+  options: VolumeServerOptions,
+  fileSystem: FileSystem,
+  logger: Logger,
+): Promise<Frontend> {
+  const { serveNative } = await import('../fuse/native-driver.ts');
+  const native = await serveNative({
+    mountPoint: options.mountPoint,
+    fileSystem,
+    allowOther: options.allowOther,
+    logger,
+  });
+  return {
+    // libfuse tells nobody that the mount was taken away: the supervisor sees it in mountinfo.
+    ended: new Promise(() => undefined),
+    stats: () => undefined,
+    stop: () => native.unmount(),
+  };
+}
+
+/** The same file system, with an ear at what the kernel agreed to. */
+function withConnected(
+  fileSystem: FileSystem,
+  onConnected: (info: ConnectionInfo) => void,
+): FileSystem {
+  const connected = fileSystem.connected?.bind(fileSystem);
+  fileSystem.connected = (info, notifier) => {
+    connected?.(info, notifier);
+    onConnected(info);
+  };
+  return fileSystem;
+}
+
+/** Best effort: a supervisor that was killed does not listen, and the mount is served all the same. */
+function tell(event: VolumeServerEvent): void {
+  try {
+    writeSync(EVENT_FD, `${JSON.stringify(event)}\n`);
+  } catch {
+    // EPIPE
+  }
+}
+
+await main();
