@@ -1,0 +1,168 @@
+/**
+ * How cost grows: with the files of a volume, and with the versions of one file.
+ *
+ *   node scripts/bench/growth.js [--max-files 1000000] [--max-versions 10000] [--json FILE] [--dir DIR]
+ *
+ * With --dir it works in a plain directory, and only what needs no daemon is measured.
+ */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { formatTable } from './report.js';
+import { startSession } from './session.js';
+import { dropCaches, runProgram, runShell } from './shell.js';
+
+const CLIENT = fileURLToPath(new URL('growth-client.js', import.meta.url));
+/** How many operations a figure is the mean of. */
+const SAMPLE = 1000;
+const MARKS = { mountMs: 1000, rssMb: 300 };
+
+const { values: options } = parseArgs({
+  options: {
+    'max-files': { type: 'string', default: '1000000' },
+    'max-versions': { type: 'string', default: '10000' },
+    json: { type: 'string' },
+    dir: { type: 'string' },
+  },
+});
+
+/** @returns {Promise<number>} µs for one operation. */
+async function cost(kind, { dir, count, extra = 0 }) {
+  const args = [CLIENT, kind, dir, String(count), String(extra)];
+  return Number((await runProgram(process.execPath, args, { cwd: '/' })).stdout);
+}
+
+/** 10³, 10⁴, … up to the largest. */
+function powersOfTen(from, to) {
+  const powers = [];
+  for (let power = from; power <= to; power *= 10) powers.push(power);
+  return powers;
+}
+
+async function measureFiles({ dir, maxFiles }) {
+  const rows = [];
+  let made = 0;
+  for (const files of powersOfTen(1000, maxFiles)) {
+    const fill = await cost('fill', { dir, count: files - made, extra: made });
+    made = files;
+    const scratch = join(dir, `scratch-${files}`);
+    await runShell(`mkdir "${scratch}"`, { cwd: '/' });
+    const row = { files, fill };
+    for (const kind of ['create', 'overwrite', 'append', 'rename', 'unlink']) {
+      row[kind] = await cost(kind, { dir: scratch, count: SAMPLE });
+    }
+    await dropCaches();
+    for (const kind of ['stat', 'read'])
+      row[kind] = await cost(kind, { dir, count: SAMPLE, extra: files });
+    row.list = await cost('list', { dir, count: 10, extra: files });
+    process.stderr.write(`${files} files\n`);
+    rows.push(row);
+  }
+  return rows;
+}
+
+async function measureVersions({ dir, maxVersions, session }) {
+  const rows = [];
+  let made = 0;
+  let bytesBefore = await session?.readIndexBytes();
+  for (const versions of powersOfTen(1, maxVersions)) {
+    const count = versions - made;
+    const row = { versions, write: await cost('versions', { dir, count, extra: made }) };
+    if (session !== undefined) {
+      row.list = await cost('listVersions', { dir, count: 10 });
+      if (versions > 1) row.read = await cost('readVersion', { dir, count: 100 });
+      const bytes = await session.readIndexBytes();
+      row.indexBytes = (bytes - bytesBefore) / count;
+      bytesBefore = bytes;
+    }
+    made = versions;
+    process.stderr.write(`${versions} versions\n`);
+    rows.push(row);
+  }
+  return rows;
+}
+
+/** Unmounts, drops every cache, mounts: until the first ls of the root has its answer. */
+async function measureMount(session) {
+  await session.command('unmount', session.id);
+  await dropCaches();
+  const start = performance.now();
+  await session.command('mount', session.id);
+  const mounted = performance.now();
+  await runShell(`ls "${session.mount}" > /dev/null`, { cwd: '/' });
+  const end = performance.now();
+  await cost('stat', { dir: session.mount, count: SAMPLE, extra: 1000 });
+  return {
+    mountMs: mounted - start,
+    firstListMs: end - mounted,
+    rssMb: await session.readServerRssMb(),
+  };
+}
+
+const figure = (value) =>
+  value === undefined ? '-' : value < 10 ? value.toFixed(1) : value.toFixed(0);
+
+function formatRows(rows) {
+  const keys = Object.keys(rows.at(-1));
+  return formatTable([keys, ...rows.map((row) => keys.map((key) => figure(row[key])))]);
+}
+
+/** What the daemon's own directory and processes tell, beyond what the mount shows. */
+async function openSession(root) {
+  const session = await startSession(root);
+  const { server } = await session.show();
+  return {
+    ...session,
+    readIndexBytes: async () => {
+      await runShell(`sync -f "${session.mount}"`, { cwd: '/' });
+      const text = `find "${root}" -type d -name index -exec du -sb {} + | cut -f1`;
+      const { stdout } = await runShell(text, { cwd: '/' });
+      return stdout.split('\n').reduce((sum, line) => sum + Number(line), 0);
+    },
+    readServerRssMb: async () => {
+      const { pid } = (await session.show()).server ?? server;
+      const status = await readFile(`/proc/${pid}/status`, 'utf8');
+      return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+    },
+  };
+}
+
+async function main() {
+  const work = await mkdtemp(join(process.env.SESSFS_PLAIN_DIR ?? '/var/tmp', 'sessfs-growth-'));
+  const session = options.dir === undefined ? await openSession(join(work, 'root')) : undefined;
+  try {
+    const dir = session?.mount ?? resolve(options.dir);
+    const figures = {};
+    figures.versions = await measureVersions({
+      dir,
+      maxVersions: Number(options['max-versions']),
+      session,
+    });
+    figures.files = await measureFiles({ dir, maxFiles: Number(options['max-files']) });
+    if (session !== undefined) figures.mount = await measureMount(session);
+    finish(figures);
+    if (options.json !== undefined)
+      await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+  } finally {
+    await session?.stop();
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function finish(figures) {
+  process.stdout.write(
+    `Versions of one file: µs per operation\n${formatRows(figures.versions)}\n\n`,
+  );
+  process.stdout.write(`Files of a volume: µs per operation\n${formatRows(figures.files)}\n\n`);
+  if (figures.mount === undefined) return;
+  const { mountMs, firstListMs, rssMb } = figures.mount;
+  const isFast = mountMs + firstListMs <= MARKS.mountMs;
+  process.stdout.write(
+    `mount ${figure(mountMs)} ms and first ls ${figure(firstListMs)} ms (mark ${MARKS.mountMs}): ${isFast ? 'yes' : 'NO'}\n` +
+      `RSS of the server ${figure(rssMb)} MB (mark ${MARKS.rssMb}): ${rssMb <= MARKS.rssMb ? 'yes' : 'NO'}\n`,
+  );
+}
+
+await main();
