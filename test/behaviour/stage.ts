@@ -105,8 +105,12 @@ export class Stage {
 }
 
 /** Declares a part of the suite for every target. */
-export function behaviour(title: string, define: (stage: Stage) => void): void {
-  for (const target of TARGETS) {
+export function behaviour(
+  title: string,
+  define: (stage: Stage) => void,
+  targets: readonly Target[] = TARGETS,
+): void {
+  for (const target of targets) {
     describe(`${title} on ${target.name}`, { timeout: CASE_TIMEOUT_MS }, () => {
       const stage = new Stage(target);
       beforeAll(() => stage.open(), SETUP_TIMEOUT_MS);

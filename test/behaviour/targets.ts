@@ -7,6 +7,7 @@
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startDaemon } from '../harness/daemon.ts';
 
 /** What a target can lack; a case that needs it names it. */
 export type Capability =
@@ -39,7 +40,43 @@ const plain: Target = {
   },
 };
 
-const ALL: readonly Target[] = [plain];
+/** What libfuse 2.9 cannot do, or does without the caller's identity. */
+const FUSE_NATIVE_GAPS: ReadonlySet<Capability> = new Set([
+  'callers uid',
+  'rename flags',
+  'fallocate',
+  'seek hole',
+  'tmpfile',
+  'devices',
+] as const);
+
+function mounted(driver: 'kernel' | 'fuse-native', gaps: ReadonlySet<Capability>): Target {
+  return {
+    name: driver,
+    isSessfs: true,
+    can: (capability) => !gaps.has(capability),
+    open: async () => {
+      const daemon = await startDaemon();
+      try {
+        // The suite has cases of several users, of devices and of suid programs.
+        const privileges =
+          process.getuid?.() === 0 ? { allowOther: true, dev: true, suid: true } : {};
+        const { mount } = await daemon.createSession({ driver, ...privileges });
+        return { dir: mount, close: () => daemon.stop() };
+      } catch (error) {
+        const log = daemon.log();
+        await daemon.stop();
+        throw new Error(`Cannot mount with ${driver}:\n${log}`, { cause: error });
+      }
+    },
+  };
+}
+
+const ALL: readonly Target[] = [
+  plain,
+  mounted('kernel', new Set()),
+  mounted('fuse-native', FUSE_NATIVE_GAPS),
+];
 
 /** The targets that the environment asks for; all of them by default. */
 export const TARGETS: readonly Target[] = ALL.filter((target) => {
