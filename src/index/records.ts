@@ -71,16 +71,16 @@ const Flag = { MTIME: 1, CTIME: 2, ATIME: 4, TARGET: 8, XATTRS: 16, LEAVES: 32, 
 
 const scratch = new ByteWriter(1 << 16);
 
-/** The attributes that a moment shows; without extents, which have a history of their own. */
-export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, withPlace: boolean): void {
+/** @param isLive With what only the live state has: extents have a history of their own. */
+export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive: boolean): void {
   const flags =
     (compareTime(inode.mtime, inode.btime) === 0 ? 0 : Flag.MTIME) |
     (compareTime(inode.ctime, inode.mtime) === 0 ? 0 : Flag.CTIME) |
     (compareTime(inode.atime, inode.btime) === 0 ? 0 : Flag.ATIME) |
     (inode.target === undefined ? 0 : Flag.TARGET) |
     (inode.xattrs === undefined ? 0 : Flag.XATTRS) |
-    (withPlace && !inode.leaves.isEmpty ? Flag.LEAVES : 0) |
-    (withPlace && inode.inline !== undefined ? Flag.INLINE : 0);
+    (isLive && !inode.leaves.isEmpty ? Flag.LEAVES : 0) |
+    (isLive && inode.inline !== undefined ? Flag.INLINE : 0);
   writer.u8(flags).u32(inode.mode).u32(inode.nlink).u32(inode.uid).u32(inode.gid).u32(inode.rdev);
   writer.i53(inode.size).time(inode.btime).u48(inode.born).u48(inode.since);
   writer.u48(inode.contentRevision).i53(inode.allocated);
@@ -92,9 +92,9 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, withPla
     writer.u16(inode.xattrs.size);
     for (const [name, value] of inode.xattrs) writer.string(name).blob(value);
   }
-  if (!withPlace) return;
-  writer.u48(inode.parent).string(inode.name).u48(inode.cutRevision).i53(inode.cutSize);
-  writer.i53(inode.extentEnd);
+  writer.u48(inode.parent).string(inode.name);
+  if (!isLive) return;
+  writer.u48(inode.cutRevision).i53(inode.cutSize).i53(inode.extentEnd);
   if (flags & Flag.LEAVES) inode.leaves.encode(writer);
   if (inode.inline !== undefined) encodeExtents(writer, inode.inline, 0);
 }
@@ -111,7 +111,7 @@ export function encodeInodeHistory(inode: InodeRecord): Buffer {
   return scratch.view();
 }
 
-export function decodeInode(ino: Ino, value: Uint8Array, withPlace = true): InodeRecord {
+export function decodeInode(ino: Ino, value: Uint8Array, isLive = true): InodeRecord {
   const reader = new ByteReader(value);
   const flags = reader.u8();
   const mode = reader.u32();
@@ -143,9 +143,9 @@ export function decodeInode(ino: Ino, value: Uint8Array, withPlace = true): Inod
     for (let count = reader.u16(); count > 0; count--) xattrs.set(reader.string(), reader.blob());
     inode.xattrs = xattrs;
   }
-  if (!withPlace) return inode;
   inode.parent = reader.u48() as Ino;
   inode.name = reader.string() as Name;
+  if (!isLive) return inode;
   inode.cutRevision = reader.u48() as Revision;
   inode.cutSize = reader.i53();
   inode.extentEnd = reader.i53();

@@ -91,7 +91,8 @@ export class Actors {
     try {
       const fd = fs.openSync(`/proc/${pid}/stat`, 'r');
       try {
-        const text = this.#scratch.latin1Slice(0, fs.readSync(fd, this.#scratch, 0, 1024, 0));
+        const length = fs.readSync(fd, this.#scratch, 0, this.#scratch.length, 0);
+        const text = this.#scratch.toString('latin1', 0, length);
         const nameEnd = text.lastIndexOf(')');
         const startTime = text.slice(nameEnd + 2).split(' ', 20)[19] ?? '';
         return `${text.slice(text.indexOf('('), nameEnd + 1)} ${startTime}`;

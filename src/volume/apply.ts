@@ -105,7 +105,7 @@ function apply(state: State, at: Moment, event: Event, data: PlacedData | undefi
     case 'write': {
       assert(data !== undefined, 'a write record has data');
       const inode = getInode(state, event.ino);
-      touchContent(state, inode, at, true);
+      touchContent(state, inode, at, !event.killSuidGid);
       if (event.killSuidGid) killSuidGid(inode);
       placeData(state, inode, event.start, data, at);
       const end = event.start + data.length;
@@ -155,6 +155,7 @@ function apply(state: State, at: Moment, event: Event, data: PlacedData | undefi
     }
     case 'actor':
       state.index.put(actorKey(event.id), encodeActor(event));
+      state.actors.set(event.id, event);
       if (event.id >= state.nextActor) state.nextActor = event.id + 1;
       return;
     case 'restore':

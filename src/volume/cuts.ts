@@ -27,7 +27,7 @@ export class Cuts {
   readonly #intervalMs: number;
   /** How many open files may write to each inode. */
   readonly #writers = new Map<Ino, number>();
-  readonly #comparisons = new Map<Ino, Promise<void>>();
+  readonly #comparisons = new Map<Ino, { readonly token: object; readonly done: Promise<void> }>();
 
   constructor(core: Core, intervalMs: number) {
     this.#core = core;
@@ -115,7 +115,9 @@ export class Cuts {
 
   /** Resolves when no comparison is under way. */
   async settled(): Promise<void> {
-    while (this.#comparisons.size > 0) await Promise.all(this.#comparisons.values());
+    while (this.#comparisons.size > 0) {
+      await Promise.all([...this.#comparisons.values()].map(({ done }) => done));
+    }
   }
 
   #cut(inode: InodeRecord, dirty: DirtyFile, cause: CutCause): void {
@@ -143,27 +145,31 @@ export class Cuts {
     dirty: DirtyFile,
     { cause, difference }: { cause: CutCause; difference: Difference },
   ): void {
-    const { content } = this.#core;
-    const comparison = (async (): Promise<void> => {
-      let areEqual = true;
-      for (const { offset, length, before, after } of difference.ranges) {
-        const old = await content.read(before, offset, length);
-        const now = await content.read(after, offset, length);
-        areEqual = old.equals(now);
-        if (!areEqual || this.#comparisons.get(inode.ino) !== comparison) break;
-      }
-      if (this.#comparisons.get(inode.ino) !== comparison) return;
+    const token = {};
+    const isCurrent = (): boolean => this.#comparisons.get(inode.ino)?.token === token;
+    const finish = (areEqual: boolean): void => {
+      if (!isCurrent()) return;
       this.#comparisons.delete(inode.ino);
       if (areEqual) this.#keep(inode);
       else this.#cut(inode, dirty, cause);
-    })().catch((error: unknown) => {
+    };
+    const done = this.#compare(difference, isCurrent).then(finish, (error: unknown) => {
       // What cannot be read cannot be compared: better a version too many.
-      if (this.#comparisons.get(inode.ino) !== comparison) return;
-      this.#comparisons.delete(inode.ino);
       this.#core.report('Cannot compare a file with its last version', error);
-      this.#cut(inode, dirty, cause);
+      finish(false);
     });
-    this.#comparisons.set(inode.ino, comparison);
+    this.#comparisons.set(inode.ino, { token, done });
+  }
+
+  async #compare({ ranges }: Difference, isWanted: () => boolean): Promise<boolean> {
+    const { content } = this.#core;
+    for (const { offset, length, before, after } of ranges) {
+      if (!isWanted()) return false;
+      const old = await content.read(before, offset, length);
+      const now = await content.read(after, offset, length);
+      if (!old.equals(now)) return false;
+    }
+    return true;
   }
 }
 

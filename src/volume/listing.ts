@@ -6,13 +6,15 @@
  */
 
 import type { Ino, Name } from '../shared/brands.ts';
+import { Errno } from '../shared/errno.ts';
+import { FsError } from '../shared/errors.ts';
+import type { Index } from '../index/index.ts';
 import { dentryKey, prefixEnd } from '../index/keys.ts';
 import { decodeDentry } from '../index/records.ts';
 import type { Dentry, InodeRecord } from '../index/records.ts';
 import { FIRST_COOKIE, findAfter, hashOfCookie, sortNames } from './directory.ts';
 import type { ListedName } from './directory.ts';
-import { getInode } from './names.ts';
-import type { Volume } from './volume.ts';
+import type { Core } from './core.ts';
 
 /** Above this many names a directory is not brought into memory: about 15 MB. */
 const MAX_NAMES_IN_MEMORY = 100_000;
@@ -32,14 +34,20 @@ interface Page {
   readonly isLast: boolean;
 }
 
+/** What listings need beyond the core: the index, and its being up to date. */
+export interface ListingsCore extends Core {
+  readonly index: Index;
+  flushed(): Promise<void>;
+}
+
 export class Listings {
-  readonly #volume: Volume;
+  readonly #core: ListingsCore;
   readonly #loading = new Map<Ino, Promise<void>>();
   /** The page that the last reader of a very large directory is in. */
   readonly #pages = new Map<Ino, Page>();
 
-  constructor(volume: Volume) {
-    this.#volume = volume;
+  constructor(core: ListingsCore) {
+    this.#core = core;
   }
 
   /**
@@ -48,8 +56,9 @@ export class Listings {
    * Names that come or go meanwhile may or may not be given; all others are, exactly once.
    */
   read(ino: Ino, cookie: number, visit: Visit): void | Promise<void> {
-    const inode = getInode(this.#volume, ino);
-    const directory = this.#volume.state.findDirectory(ino);
+    const inode = this.#core.state.findInode(ino);
+    if (inode === undefined) throw new FsError(Errno.ESTALE, `inode ${ino}`);
+    const directory = this.#core.state.findDirectory(ino);
     if (directory?.isComplete === true) {
       this.#visit(ino, directory.list(cookie), cookie, visit);
       return;
@@ -72,7 +81,7 @@ export class Listings {
   #visit(ino: Ino, names: readonly ListedName[], cookie: number, visit: Visit): boolean {
     for (let index = findAfter(names, cookie); index < names.length; index++) {
       const listed = names[index] as ListedName;
-      const dentry = this.#volume.state.findDentry(ino, listed.name);
+      const dentry = this.#core.state.findDentry(ino, listed.name);
       if (dentry === undefined) continue;
       const entry = dentry.ino === listed.ino ? listed : { ...listed, ...dentry };
       if (!visit(entry)) return false;
@@ -88,14 +97,14 @@ export class Listings {
       this.#loading.set(ino, loading);
     }
     await loading;
-    const directory = this.#volume.state.getDirectory(ino);
+    const directory = this.#core.state.getDirectory(ino);
     // Trimmed again already: the names must then come from the index.
     if (!directory.isComplete) return this.#readPages(ino, cookie, visit);
     this.#visit(ino, directory.list(cookie), cookie, visit);
   }
 
   async #load(ino: Ino): Promise<void> {
-    const { state, index } = this.#volume;
+    const { state, index } = this.#core;
     const directory = state.getDirectory(ino);
     directory.isLoading = true;
     try {
@@ -129,12 +138,12 @@ export class Listings {
       const last = held.names.at(-1);
       if (held.isLast || (last !== undefined && cookie < last.cookie)) return held;
     }
-    await this.#volume.flushed();
+    await this.#core.flushed();
     const entries: [Name, Dentry][] = [];
     const hash = cookie < FIRST_COOKIE ? 0 : hashOfCookie(cookie);
     const gte = Buffer.from(dentryKey(ino, hash, ''));
     const lt = prefixEnd(gte.subarray(0, NAME_AT - 6));
-    for await (const [key, value] of this.#volume.index.scan({ gte, lt, limit: PAGE_NAMES })) {
+    for await (const [key, value] of this.#core.index.scan({ gte, lt, limit: PAGE_NAMES })) {
       entries.push([nameOf(key), decodeDentry(value)]);
     }
     const page = { names: sortNames(entries), from: cookie, isLast: entries.length < PAGE_NAMES };
@@ -144,4 +153,4 @@ export class Listings {
   }
 }
 
-const nameOf = (key: Buffer): Name => key.latin1Slice(NAME_AT) as Name;
+const nameOf = (key: Buffer): Name => key.toString('latin1', NAME_AT) as Name;

@@ -6,27 +6,29 @@
  */
 
 import type { ActorId, Ino, LogPos, Name, Revision } from '../shared/brands.ts';
-import { NO_REVISION } from '../shared/brands.ts';
+import { NO_REVISION, ROOT_INO } from '../shared/brands.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import type { Extent } from '../index/extents.ts';
 import { NO_EXTENTS } from '../index/extents.ts';
 import type { Index } from '../index/index.ts';
-import { dentryKey, hashName, inodeKey, regionKey } from '../index/keys.ts';
+import { actorKey, dentryKey, hashName, inodeKey, regionKey } from '../index/keys.ts';
 import {
+  decodeActor,
   decodeDentry,
   decodeInode,
   decodeRegion,
   encodeInode,
   encodeRegion,
 } from '../index/records.ts';
-import type { Dentry, IndexMeta, InodeRecord } from '../index/records.ts';
+import type { ActorRecord, Dentry, IndexMeta, InodeRecord } from '../index/records.ts';
 import { Directory } from './directory.ts';
 
 /** 64,000 inodes are about 30 MB. */
 const MAX_CACHED_INODES = 64_000;
 /** 200,000 names are about 30 MB. */
 const MAX_CACHED_NAMES = 200_000;
+const MAX_CACHED_ACTORS = 1000;
 /** Regions that one large file keeps in memory. */
 const MAX_CACHED_REGIONS = 4096;
 /** A region 0 with this many extents or fewer is part of its inode's record. */
@@ -55,6 +57,8 @@ export class State {
   liveBytes: number;
   versions: number;
   readonly dirtyFiles = new Map<Ino, DirtyFile>();
+  /** Those that may not be in the index yet, and some that are. */
+  readonly actors = new Map<ActorId, ActorRecord>();
   /** Seconds of the last entry in the time key space. */
   timeIndexed = -1;
 
@@ -110,6 +114,11 @@ export class State {
     const inode = decodeInode(ino, value);
     this.#inodes.set(ino, inode);
     return inode;
+  }
+
+  /** When the volume was made. */
+  getGenesisTime(): Time {
+    return this.findInode(ROOT_INO)?.btime ?? EPOCH;
   }
 
   addInode(inode: InodeRecord): void {
@@ -259,6 +268,7 @@ export class State {
     const epoch = this.#epoch++;
     return this.index.write(this.#meta()).then(() => {
       this.#flushedEpoch = epoch;
+      if (epoch === this.#epoch - 1 && this.actors.size > MAX_CACHED_ACTORS) this.actors.clear();
       if (epoch !== this.#epoch - 1) return;
       this.#flushingInodes.clear();
       this.#flushingRegions.clear();
@@ -282,6 +292,14 @@ export class State {
         since: file.since,
       })),
     };
+  }
+
+  /** Who made a change; undefined if the log never said. */
+  findActor(id: ActorId): ActorRecord | undefined {
+    const known = this.actors.get(id);
+    if (known !== undefined) return known;
+    const value = this.index.get(actorKey(id));
+    return value === undefined ? undefined : decodeActor(value);
   }
 
   /** Drops what the index holds as well, oldest first, down to what memory may hold. */

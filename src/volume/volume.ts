@@ -24,6 +24,7 @@ import type { Core } from './core.ts';
 import { Cuts } from './cuts.ts';
 import { decodeEvent, encodeEvent, EVENT_TYPES } from './events.ts';
 import type { Event } from './events.ts';
+import { Listings } from './listing.ts';
 import { State } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
 import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
@@ -45,6 +46,7 @@ export class Volume implements Core, VolumeControl {
   readonly actors: Actors;
   readonly cuts: Cuts;
   readonly space: StoreSpace;
+  readonly listings: Listings;
   /** Set by whoever runs the volume; a message and its cause. */
   report: (message: string, error: unknown) => void = () => undefined;
   readonly #writer = new ByteWriter(4096);
@@ -67,6 +69,7 @@ export class Volume implements Core, VolumeControl {
     this.log = opened.log;
     this.content = new ContentReader(opened.log);
     this.space = new StoreSpace(options.dir);
+    this.listings = new Listings(this);
     this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS);
     this.actors = new Actors({
       takeActorId: () => this.state.nextActor++ as ActorId,

@@ -1,0 +1,291 @@
+/**
+ * Rollback and undelete: plans made from the past, carried out as one event.
+ */
+
+import { ROOT_INO } from '../shared/brands.ts';
+import type { ActorId, Ino, Name, Revision } from '../shared/brands.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { isDirectory, S_IFDIR } from '../shared/mode.ts';
+import { nameToText } from '../shared/names.ts';
+import { versionKey } from '../index/keys.ts';
+import type { Volume } from '../volume/volume.ts';
+import type { AsOf, PastName } from './as-of.ts';
+import type { Lineages } from './lineage.ts';
+import { join, RestorePlan } from './restore-plan.ts';
+import type { TreeChange } from './restore-plan.ts';
+import type { DirectoryLineage, Node, RollbackResult } from './store.ts';
+
+/** How often a plan is made anew when the volume changes under it. */
+const MAX_ATTEMPTS = 20;
+
+export interface RollbackOptions {
+  readonly path: readonly Name[];
+  readonly to: Revision;
+  readonly exact?: boolean;
+  readonly dryRun?: boolean;
+  readonly actor: ActorId;
+}
+
+export interface UndeleteOptions {
+  readonly path: readonly Name[];
+  readonly dryRun?: boolean;
+  readonly actor: ActorId;
+}
+
+export class Rollbacks {
+  /** Called after a change, with what the kernel may have cached. */
+  onChange: (change: TreeChange) => void = () => undefined;
+  readonly #volume: Volume;
+  readonly #asOf: AsOf;
+  readonly #lineages: Lineages;
+
+  constructor(volume: Volume, asOf: AsOf, lineages: Lineages) {
+    this.#volume = volume;
+    this.#asOf = asOf;
+    this.#lineages = lineages;
+  }
+
+  rollback(options: RollbackOptions): Promise<RollbackResult> {
+    const { to } = options;
+    if (to < 1 || to > this.#volume.state.revision) {
+      throw new SessfsError(
+        'VERSION_UNKNOWN',
+        `Cannot roll back to r${to}: the volume has r1 to r${this.#volume.state.revision}`,
+      );
+    }
+    return this.#carryOut(options, (plan) => this.#planRollback(plan, options));
+  }
+
+  undelete(options: UndeleteOptions): Promise<RollbackResult> {
+    return this.#carryOut(options, (plan) => this.#planUndelete(plan, options.path));
+  }
+
+  async #carryOut(
+    options: { readonly actor: ActorId; readonly dryRun?: boolean },
+    fill: (plan: RestorePlan) => Promise<void>,
+  ): Promise<RollbackResult> {
+    const { state } = this.#volume;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      await this.#volume.cuts.settled();
+      const plan = new RestorePlan(this.#volume, this.#asOf);
+      await fill(plan);
+      if (options.dryRun === true || plan.isEmpty) {
+        return { revision: undefined, before: state.revision, steps: plan.steps };
+      }
+      if (!plan.isCurrent()) continue;
+      for (const ino of plan.cuts) this.#volume.cuts.beforeRemoval(ino, 'replaced');
+      const before = state.revision;
+      const by = { unique: 0, uid: 0, gid: 0, pid: 0, actor: options.actor };
+      this.#volume.commit(plan.batch, by);
+      this.onChange(plan.change);
+      return { revision: state.revision, before, steps: plan.steps };
+    }
+    throw new SessfsError('CONFLICT', 'Cannot roll back: the files change faster than it is planned', {
+      hint: 'Stop what writes to them, or roll back a smaller part',
+    });
+  }
+
+  // --- rollback -----------------------------------------------------------------------------------
+
+  async #planRollback(plan: RestorePlan, options: RollbackOptions): Promise<void> {
+    const { path, to } = options;
+    const name = path.at(-1);
+    const node = await this.#findTarget(path, to);
+    if (node === undefined) {
+      throw new SessfsError(
+        'PATH_UNKNOWN',
+        `Cannot roll back "${pathText(path)}": it did not exist at r${to}`,
+        { hint: 'sessfs log PATH lists its versions' },
+      );
+    }
+    if (name === undefined) {
+      const size = plan.size;
+      await this.#planTree(plan, node, { ino: ROOT_INO, path: '', exact: options.exact === true });
+      plan.restoreDirectory(node, ROOT_INO, '', plan.size > size);
+      return;
+    }
+    const parent = await this.#planParents(plan, path, (parents) => this.#findPath(parents, to));
+    const place = { parent, name, path: path.join('/') };
+    const ino = await plan.restore(node, place);
+    if (!isDirectory(node.mode)) return;
+    const size = plan.size;
+    await this.#planTree(plan, node, { ino, path: place.path, exact: options.exact === true });
+    plan.restoreDirectory(node, ino, place.path, plan.size > size);
+  }
+
+  async #planTree(
+    plan: RestorePlan,
+    node: Node,
+    target: { readonly ino: Ino; readonly path: string; readonly exact: boolean },
+  ): Promise<void> {
+    const at = node.revision;
+    const wanted = new Set<Name>();
+    for (const entry of await this.#asOf.listNames(node.ino, at)) {
+      wanted.add(entry.name);
+      const child = await this.#asOf.findNode(entry.ino, at);
+      if (child === undefined) continue;
+      const path = join(target.path, entry.name);
+      const ino = await plan.restore(child, { parent: target.ino, name: entry.name, path });
+      if (!isDirectory(child.mode)) continue;
+      const size = plan.size;
+      await this.#planTree(plan, child, { ...target, ino, path });
+      plan.restoreDirectory(child, ino, path, plan.size > size);
+    }
+    if (!target.exact) return;
+    if (this.#volume.state.findInode(target.ino) === undefined) return;
+    for (const { name, ino } of await this.#volume.listings.listAll(target.ino)) {
+      const live = wanted.has(name) ? undefined : this.#volume.state.findInode(ino);
+      if (live === undefined) continue;
+      await plan.remove(live, { parent: target.ino, name, path: join(target.path, name) });
+    }
+  }
+
+  /** A version of the file's whole history, or whatever the path was at that revision. */
+  async #findTarget(path: readonly Name[], to: Revision): Promise<Node | undefined> {
+    const name = path.at(-1);
+    const parents = name === undefined ? undefined : await this.#findLineage(path.slice(0, -1));
+    if (name !== undefined && parents !== undefined) {
+      const history = await this.#lineages.findName(parents, name);
+      await this.#volume.flushed();
+      for (const ino of history?.inos ?? []) {
+        if (this.#volume.index.get(versionKey(ino, to)) === undefined) continue;
+        return this.#asOf.findNode(ino, to);
+      }
+    }
+    return this.#findPath(path, to);
+  }
+
+  async #findLineage(path: readonly Name[]): Promise<DirectoryLineage | undefined> {
+    let lineage: DirectoryLineage | undefined = { inos: [ROOT_INO] };
+    for (const name of path) {
+      if (lineage === undefined) return undefined;
+      lineage = await this.#lineages.findChildDirectory(lineage, name);
+    }
+    return lineage;
+  }
+
+  async #findPath(path: readonly Name[], at: Revision): Promise<Node | undefined> {
+    let ino = ROOT_INO;
+    for (const name of path) {
+      const dentry = await this.#asOf.findName(ino, name, at);
+      if (dentry === undefined) return undefined;
+      ino = dentry.ino;
+    }
+    return this.#asOf.findNode(ino, at);
+  }
+
+  /** Makes the directories above a path that are not there, as they were. */
+  async #planParents(
+    plan: RestorePlan,
+    path: readonly Name[],
+    findPast: (parents: readonly Name[]) => Promise<Node | undefined>,
+  ): Promise<Ino> {
+    const { state } = this.#volume;
+    let ino = ROOT_INO;
+    for (let depth = 1; depth < path.length; depth++) {
+      const name = path[depth - 1] as Name;
+      const parents = path.slice(0, depth);
+      const live = state.findDentry(ino, name);
+      if (live !== undefined && live.type === S_IFDIR) {
+        ino = live.ino;
+        continue;
+      }
+      if (live !== undefined) {
+        throw new SessfsError(
+          'CONFLICT',
+          `Cannot bring back "${pathText(path)}": "${pathText(parents)}" is a file now`,
+          { hint: 'Move that file away first' },
+        );
+      }
+      const node = await findPast(parents);
+      if (node === undefined || !isDirectory(node.mode)) {
+        throw new SessfsError('PATH_UNKNOWN', `Cannot find "${pathText(parents)}" in the past`);
+      }
+      const place = { parent: ino, name, path: parents.join('/') };
+      ino = await plan.restore(node, place);
+      plan.restoreDirectory(node, ino, place.path, true);
+    }
+    return ino;
+  }
+
+  // --- undelete -----------------------------------------------------------------------------------
+
+  async #planUndelete(plan: RestorePlan, path: readonly Name[]): Promise<void> {
+    const name = path.at(-1);
+    if (name === undefined) {
+      throw new SessfsError('CONFLICT', 'Cannot undelete the root of a volume: it is always there');
+    }
+    const removed = await this.#findRemoved(path);
+    const parent = await this.#planParents(plan, path, async (parents) => {
+      const entry = await this.#findRemoved(parents);
+      return this.#asOf.findNode(entry.ino, (entry.to - 1) as Revision);
+    });
+    if (this.#volume.state.findDentry(parent, name) !== undefined) {
+      throw new SessfsError('CONFLICT', `Cannot undelete "${pathText(path)}": it is there`, {
+        hint: 'sessfs rollback PATH --to VERSION brings back an earlier state of what is there',
+      });
+    }
+    await this.#planRemoved(plan, removed, { parent, name, path: path.join('/') });
+  }
+
+  /** The last thing that was taken away under a path. */
+  async #findRemoved(path: readonly Name[]): Promise<PastName> {
+    const parents = await this.#findLineage(path.slice(0, -1));
+    let latest: PastName | undefined;
+    for (const dir of parents?.inos ?? []) {
+      for (const past of await this.#asOf.listPast(dir, path.at(-1) as Name)) {
+        if (latest === undefined || latest.to < past.to) latest = past;
+      }
+    }
+    if (latest !== undefined) return latest;
+    const isLive = (await this.#findPath(path, this.#volume.state.revision)) !== undefined;
+    throw isLive
+      ? new SessfsError('CONFLICT', `Cannot undelete "${pathText(path)}": it is there`, {
+          hint: 'sessfs rollback PATH --to VERSION brings back an earlier state of what is there',
+        })
+      : new SessfsError('PATH_UNKNOWN', `Cannot undelete "${pathText(path)}": it never existed`);
+  }
+
+  async #planRemoved(
+    plan: RestorePlan,
+    removed: PastName,
+    place: { readonly parent: Ino; readonly name: Name; readonly path: string },
+  ): Promise<void> {
+    if (removed.type !== S_IFDIR) {
+      const node = await this.#asOf.findNode(removed.ino, (removed.to - 1) as Revision);
+      if (node !== undefined) await plan.restore(node, place);
+      return;
+    }
+    const children = await this.#listRemovedWith(removed);
+    const first = children.reduce((least, child) => Math.min(least, child.to), removed.to);
+    const node = await this.#asOf.findNode(removed.ino, (first - 1) as Revision);
+    if (node === undefined) return;
+    const ino = await plan.restore(node, place);
+    for (const child of children) {
+      const path = join(place.path, child.name);
+      await this.#planRemoved(plan, child, { parent: ino, name: child.name, path });
+    }
+    plan.restoreDirectory(node, ino, place.path, true);
+  }
+
+  /** What the actor that removed a directory had removed from it: the last thing under each name. */
+  async #listRemovedWith(directory: PastName): Promise<PastName[]> {
+    const latest = new Map<Name, PastName>();
+    for (const past of await this.#asOf.listAllPast(directory.ino)) {
+      if (past.to <= directory.to) latest.set(past.name, past);
+    }
+    return [...latest.values()].filter(
+      (past) => past.removedBy === directory.removedBy && !this.#wasMoved(past),
+    );
+  }
+
+  /** True if the name went away because the inode got another one. */
+  #wasMoved(past: PastName): boolean {
+    const { state } = this.#volume;
+    const inode = state.findInode(past.ino);
+    if (inode === undefined || inode.nlink === 0) return false;
+    return state.findDentry(inode.parent, inode.name)?.since === past.to;
+  }
+}
+
+const pathText = (path: readonly Name[]): string => nameToText(path.join('/'));

@@ -1,0 +1,220 @@
+/**
+ * The history of an open volume: the contract of store.ts, put together from its parts.
+ */
+
+import { ROOT_INO } from '../shared/brands.ts';
+import type { ActorId, Ino, Name, Revision } from '../shared/brands.ts';
+import { Errno } from '../shared/errno.ts';
+import { FsError } from '../shared/errors.ts';
+import { nameToText } from '../shared/names.ts';
+import type { Time } from '../shared/time.ts';
+import { hashKey } from '../index/keys.ts';
+import { CUT_CAUSES } from '../volume/cut-cause.ts';
+import type { Volume } from '../volume/volume.ts';
+import { AsOf } from './as-of.ts';
+import { hashContent } from './hasher.ts';
+import { Lineages } from './lineage.ts';
+import { Moments } from './moments.ts';
+import { Rollbacks } from './rollback.ts';
+import type { RollbackOptions, UndeleteOptions } from './rollback.ts';
+import type { TreeChange } from './restore-plan.ts';
+import type {
+  Actor,
+  DirectoryLineage,
+  FileHistory,
+  History,
+  HistoryStatus,
+  Node,
+  NodeEntry,
+  PastName,
+  RollbackResult,
+  Version,
+} from './store.ts';
+
+/** Several readers may want the same hash at once; it is computed once. */
+type Hashing = Map<string, Promise<string>>;
+
+export class VolumeHistory implements History {
+  readonly #volume: Volume;
+  readonly #asOf: AsOf;
+  readonly #lineages: Lineages;
+  readonly #moments: Moments;
+  readonly #rollbacks: Rollbacks;
+  readonly #hashing: Hashing = new Map();
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+    this.#asOf = new AsOf(volume);
+    this.#lineages = new Lineages(volume, this.#asOf);
+    this.#moments = new Moments(volume);
+    this.#rollbacks = new Rollbacks(volume, this.#asOf, this.#lineages);
+  }
+
+  /** Called after a rollback, with what the kernel may have cached. */
+  set onChange(listener: (change: TreeChange) => void) {
+    this.#rollbacks.onChange = listener;
+  }
+
+  status(): HistoryStatus {
+    const { state } = this.#volume;
+    return {
+      earliest: 1 as Revision,
+      earliestTime: state.getGenesisTime(),
+      latest: state.revision,
+      latestTime: state.time,
+    };
+  }
+
+  findRevision(time: Time): Promise<Revision | undefined> {
+    return this.#moments.findRevision(time);
+  }
+
+  getRevisionTime(revision: Revision): Promise<Time> {
+    return this.#moments.getTime(revision);
+  }
+
+  getActor(id: ActorId): Promise<Actor> {
+    return Promise.resolve(this.#toActor(id));
+  }
+
+  findLineage(dir: Ino): Promise<DirectoryLineage> {
+    return this.#lineages.findDirectory(dir);
+  }
+
+  findChildLineage(dir: DirectoryLineage, name: Name): Promise<DirectoryLineage | undefined> {
+    return this.#lineages.findChildDirectory(dir, name);
+  }
+
+  listPastNames(dir: DirectoryLineage): Promise<PastName[]> {
+    return this.#lineages.listNames(dir);
+  }
+
+  async findFileHistory(dir: DirectoryLineage, name: Name): Promise<FileHistory | undefined> {
+    const found = await this.#lineages.findName(dir, name);
+    if (found === undefined) return undefined;
+    await this.#volume.actors.settled();
+    const versions: Version[] = [];
+    for (const ino of found.inos) {
+      for (const entry of await this.#lineages.listVersions(ino)) {
+        const { actor, cause, ...rest } = entry;
+        const known = CUT_CAUSES[cause] ?? 'close';
+        versions.push({ ...rest, actor: this.#toActor(actor), cause: known });
+      }
+    }
+    versions.sort((a, b) => a.revision - b.revision);
+    const { removed } = found;
+    return {
+      versions,
+      liveIno: found.liveIno,
+      removed:
+        removed === undefined
+          ? undefined
+          : {
+              revision: removed.revision,
+              time: await this.#moments.getTime(removed.revision),
+              actor: this.#toActor(removed.actor as ActorId),
+            },
+    };
+  }
+
+  findNode(ino: Ino, at: Revision): Promise<Node | undefined> {
+    return this.#asOf.findNode(ino, at);
+  }
+
+  async findChild(dir: Ino, name: Name, at: Revision): Promise<NodeEntry | undefined> {
+    const dentry = await this.#asOf.findName(dir, name, at);
+    return dentry === undefined ? undefined : { name, ino: dentry.ino, type: dentry.type };
+  }
+
+  listChildren(dir: Ino, at: Revision): Promise<NodeEntry[]> {
+    return this.#asOf.listNames(dir, at);
+  }
+
+  async findPath(path: readonly Name[], at: Revision): Promise<Node | undefined> {
+    let ino = ROOT_INO;
+    for (const name of path) {
+      const dentry = await this.#asOf.findName(ino, name, at);
+      if (dentry === undefined) return undefined;
+      ino = dentry.ino;
+    }
+    return this.#asOf.findNode(ino, at);
+  }
+
+  async read(ino: Ino, at: Revision, offset: number, length: number): Promise<Buffer> {
+    const node = await this.#getNode(ino, at);
+    const wanted = Math.min(length, node.size - offset);
+    if (wanted <= 0) return Buffer.alloc(0);
+    const extents = await this.#asOf.listExtents(node, offset, offset + wanted);
+    return this.#volume.content.read(extents, offset, wanted);
+  }
+
+  async seek(
+    ino: Ino,
+    at: Revision,
+    offset: number,
+    want: 'data' | 'hole',
+  ): Promise<number | undefined> {
+    const node = await this.#getNode(ino, at);
+    if (offset >= node.size) return undefined;
+    let position = offset;
+    for (const extent of await this.#asOf.listExtents(node, offset, node.size)) {
+      if (want === 'data') return Math.max(position, extent.offset);
+      if (extent.offset > position) return position;
+      position = extent.offset + extent.length;
+    }
+    return want === 'hole' ? position : undefined;
+  }
+
+  async hash(ino: Ino, at: Revision): Promise<string> {
+    const node = await this.#getNode(ino, at);
+    // The same content has the same hash at every revision at which it stood.
+    const key = Buffer.from(hashKey(ino, node.contentRevision));
+    const name = key.toString('latin1');
+    const known = this.#volume.index.get(key);
+    if (known !== undefined) return known.toString('hex');
+    let hashing = this.#hashing.get(name);
+    if (hashing === undefined) {
+      hashing = this.#hash(node, key).finally(() => this.#hashing.delete(name));
+      this.#hashing.set(name, hashing);
+    }
+    return hashing;
+  }
+
+  rollback(options: RollbackOptions): Promise<RollbackResult> {
+    return this.#rollbacks.rollback(options);
+  }
+
+  undelete(options: UndeleteOptions): Promise<RollbackResult> {
+    return this.#rollbacks.undelete(options);
+  }
+
+  async #hash(node: Node, key: Buffer): Promise<string> {
+    const digest = await hashContent(node.size, (offset, length) =>
+      this.read(node.ino, node.revision, offset, length),
+    );
+    await this.#volume.index.remember(key, Buffer.from(digest, 'hex'));
+    return digest;
+  }
+
+  async #getNode(ino: Ino, at: Revision): Promise<Node> {
+    const node = await this.#asOf.findNode(ino, at);
+    if (node === undefined) throw new FsError(Errno.ENOENT, `inode ${ino} at r${at}`);
+    return node;
+  }
+
+  #toActor(id: ActorId): Actor {
+    const actor = this.#volume.state.findActor(id);
+    if (actor === undefined) {
+      const command = id === 0 ? 'sessfs' : '';
+      return { id, uid: 0, gid: 0, pid: 0, command, label: undefined };
+    }
+    return {
+      id,
+      uid: actor.uid,
+      gid: actor.gid,
+      pid: actor.pid,
+      command: nameToText(actor.command),
+      label: actor.label === undefined ? undefined : nameToText(actor.label),
+    };
+  }
+}
