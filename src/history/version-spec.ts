@@ -32,6 +32,8 @@ export function parseVersionSpec(text: string, now: Time): VersionSpec | undefin
   if (spec === 'previous') return { kind: 'back', count: 1 };
   const back = BACK.exec(spec);
   if (back) return { kind: 'back', count: Number(back[1]) };
+  // A slip, not the name of a checkpoint.
+  if (spec.startsWith('~')) return undefined;
   const revision = REVISION.exec(spec);
   if (revision) return { kind: 'revision', revision: Number(revision[1]) as Revision };
   const moment = parseMomentSpec(spec.startsWith('@') ? spec.slice(1) : spec, now);
