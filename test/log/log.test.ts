@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import type { ActorId, LogPos, Revision } from '../../src/shared/brands.ts';

@@ -28,6 +28,7 @@ export function systemError(code: string, syscall: string): Error {
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, MemoryFile>();
   readonly #open = new Map<number, MemoryFile | undefined>();
+  readonly #directories = new Set<string>();
   #nextFd = 3;
   syncs = 0;
   /** Called before each call of the disk; may throw in its place. */
@@ -42,12 +43,14 @@ export class MemoryDisk implements Disk {
     return this.#open.size;
   }
 
-  makeDirectory(): void {
-    this.onCall('makeDirectory');
+  makeDirectory(path: string): void {
+    this.onCall('makeDirectory', path);
+    this.#directories.add(path);
   }
 
   list(path: string): string[] {
     this.onCall('list', path);
+    if (!this.#directories.has(path)) throw systemError('ENOENT', 'scandir');
     return [...this.files.keys()]
       .filter((name) => name.startsWith(`${path}/`))
       .map((name) => name.slice(path.length + 1));
@@ -56,7 +59,7 @@ export class MemoryDisk implements Disk {
   open(path: string, flags: 'r' | 'r+' | 'wx+'): number {
     this.onCall('open', path);
     let file = this.files.get(path);
-    const isDirectory = file === undefined && flags === 'r' && this.list(path).length > 0;
+    const isDirectory = flags === 'r' && this.#directories.has(path);
     if (file === undefined && !isDirectory) {
       if (flags !== 'wx+') throw systemError('ENOENT', 'open');
       file = { bytes: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] };
@@ -151,6 +154,7 @@ export class MemoryDisk implements Disk {
   /** The same files, for a test that opens one state many times. */
   clone(): MemoryDisk {
     const copy = new MemoryDisk();
+    for (const path of this.#directories) copy.#directories.add(path);
     for (const [path, file] of this.files) {
       copy.files.set(path, { bytes: file.bytes, durable: file.durable, pending: [] });
     }
@@ -164,6 +168,7 @@ export class MemoryDisk implements Disk {
   }
 
   setBytes(path: string, bytes: Buffer): void {
+    this.#directories.add(path.slice(0, path.lastIndexOf('/')));
     this.files.set(path, { bytes, durable: bytes, pending: [] });
   }
 

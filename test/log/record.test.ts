@@ -2,7 +2,7 @@
  * Records as bytes: what goes in comes out, and a record holds only where it was written.
  */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import type { ActorId, LogPos, Revision } from '../../src/shared/brands.ts';

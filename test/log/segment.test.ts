@@ -2,7 +2,7 @@
  * Segment headers, names and places as bytes and back.
  */
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import type { Revision, SegmentId } from '../../src/shared/brands.ts';
