@@ -148,7 +148,7 @@ export class FakeHistory implements VersionsHistory {
   }
 
   find(path: string, tree: Tree = this.#last): Ino | undefined {
-    let ino: Ino | undefined = ROOT;
+    let ino: Ino | undefined = tree.has(ROOT) ? ROOT : undefined;
     for (const name of path.split('/').filter(Boolean)) {
       ino = ino && tree.get(ino)?.children.get(name as Name);
     }
