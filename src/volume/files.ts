@@ -59,7 +59,8 @@ export function writeFile(
   volume.cuts.beforeChange(ino);
   // The kernel writes shared mappings back by itself: in the name of whoever changed the file last.
   const actor = caller.pid === 0 ? volume.state.dirtyFiles.get(ino)?.actor : undefined;
-  const by = actor === undefined ? caller : { ...caller, unique: caller.unique, actor };
+  const { unique, uid, gid, pid } = caller;
+  const by = actor === undefined ? caller : { unique, uid, gid, pid, actor };
   const start = findFoldStart(volume, inode, offset, data.length);
   let bytes = data;
   if (start < offset) {
