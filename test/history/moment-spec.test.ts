@@ -8,6 +8,7 @@ import type { Revision } from '../../src/shared/brands.ts';
 import { timeToIso } from '../../src/shared/time.ts';
 
 const sec = (iso: string): number => Date.parse(iso) / 1000;
+const time = (iso: string): { sec: number; nsec: number } => ({ sec: sec(iso), nsec: 0 });
 /** A Sunday. */
 const NOW = { sec: sec('2026-11-22T10:15:02Z'), nsec: 500 };
 
@@ -94,7 +95,6 @@ describe('parseMomentSpec', () => {
 });
 
 describe('findMoment', () => {
-  const time = (iso: string): { sec: number; nsec: number } => ({ sec: sec(iso), nsec: 0 });
   const source = {
     history: {
       status: () => ({

@@ -9,6 +9,11 @@ import type { Ino, Revision } from '../../src/shared/brands.ts';
 const NOW = { sec: 1_795_342_502, nsec: 0 };
 const versions = [3, 8, 20].map((revision) => ({ revision: revision as Revision }));
 
+const version = (revision: number, ino: number): { revision: Revision; ino: Ino } => ({
+  revision: revision as Revision,
+  ino: ino as Ino,
+});
+
 function resolve(text: string, at?: number): number | undefined {
   const spec = parseVersionSpec(text, NOW);
   return spec && resolveVersion(spec, versions, at as Revision | undefined)?.revision;
@@ -56,11 +61,6 @@ describe('parseVersionSpec', () => {
 });
 
 describe('orderVersions', () => {
-  const version = (revision: number, ino: number): { revision: Revision; ino: Ino } => ({
-    revision: revision as Revision,
-    ino: ino as Ino,
-  });
-
   it('puts what the name holds now last, though what it replaced was cut later', () => {
     const cut = [version(1, 4), version(5, 9), version(6, 4)];
     const order = orderVersions(cut, 9 as Ino).map(({ revision }) => revision);

@@ -203,19 +203,20 @@ export class FakeHistory implements VersionsHistory {
         for (const name of tree.get(ino)?.children.keys() ?? []) names.add(name);
     }
     const past = [...names].toSorted().map((name) => {
-      const kinds = [...this.#everNamed(dir, name).values()];
+      const kinds = new Set(this.#everNamed(dir, name).values());
       const isLive = dir.inos.some((ino) => this.#last.get(ino)?.children.has(name));
-      return { name, wasFile: kinds.includes(false), wasDirectory: kinds.includes(true), isLive };
+      return { name, wasFile: kinds.has(false), wasDirectory: kinds.has(true), isLive };
     });
     return Promise.resolve(past);
   }
 
   findFileHistory(dir: DirectoryLineage, name: Name): Promise<FileHistory | undefined> {
     this.histories += 1;
-    const inos = [...this.#everNamed(dir, name)].filter(([, isDir]) => !isDir).map(([ino]) => ino);
-    if (inos.length === 0) return Promise.resolve(undefined);
+    const named = [...this.#everNamed(dir, name)].filter(([, isDir]) => !isDir);
+    const inos = new Set(named.map(([ino]) => ino));
+    if (inos.size === 0) return Promise.resolve(undefined);
     const live = dir.inos.map((ino) => this.#last.get(ino)?.children.get(name)).find(Boolean);
-    const versions = this.#versions.filter((version) => inos.includes(version.ino));
+    const versions = this.#versions.filter((version) => inos.has(version.ino));
     let revision = this.#trees.length - 1;
     const had = (tree: Tree | undefined): boolean =>
       dir.inos.some((ino) => tree?.get(ino)?.children.has(name));
