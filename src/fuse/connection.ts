@@ -17,6 +17,7 @@ import type { Logger } from './logger.ts';
 import type { OperationStats } from './message-stats.ts';
 import type { InitOptions } from './negotiate.ts';
 import { KernelNotifier } from './notifier.ts';
+import { SpinBudget } from './spin-budget.ts';
 
 /** How long to ask again and again for the next request, in milliseconds. */
 const DEFAULT_SPIN_MS = 0.05;
@@ -51,7 +52,7 @@ export class Connection {
   readonly #device: KernelDevice;
   readonly #dispatcher: Dispatcher;
   readonly #notifier: KernelNotifier;
-  readonly #spinMs: number;
+  readonly #spin: SpinBudget;
   readonly #idleMs: number;
   #poll: ReturnType<typeof koffi.node.poll> | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -62,7 +63,7 @@ export class Connection {
     this.#fd = options.fd;
     this.#fileSystem = options.fileSystem;
     this.#logger = options.logger;
-    this.#spinMs = options.spinMs ?? DEFAULT_SPIN_MS;
+    this.#spin = new SpinBudget(options.spinMs ?? DEFAULT_SPIN_MS);
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     this.info = options.resume;
     this.#device = new KernelDevice(options.fd);
@@ -134,6 +135,7 @@ export class Connection {
   #serve(): void {
     const device = this.#device;
     const dispatcher = this.#dispatcher;
+    const spin = this.#spin;
     const { frame } = dispatcher;
     const turnEndsAt = performance.now() + MAX_TURN_MS;
     let untilClock = MESSAGES_PER_CLOCK;
@@ -142,7 +144,10 @@ export class Connection {
       const length = device.read(frame);
       if (length > 0) {
         dispatcher.handle(length);
-        spinEndsAt = 0;
+        if (spinEndsAt !== 0) {
+          spin.won();
+          spinEndsAt = 0;
+        }
         untilClock -= 1;
         if (untilClock > 0) continue;
         untilClock = MESSAGES_PER_CLOCK;
@@ -150,9 +155,14 @@ export class Connection {
       } else if (length === -Errno.EAGAIN) {
         // A promise settles in the event loop only.
         if (dispatcher.pending > 0) break;
-        const now = performance.now();
-        if (spinEndsAt === 0) spinEndsAt = now + this.#spinMs;
-        else if (now > spinEndsAt) break;
+        if (spinEndsAt === 0) {
+          const spinMs = spin.begin();
+          if (spinMs === 0) break;
+          spinEndsAt = performance.now() + spinMs;
+        } else if (performance.now() > spinEndsAt) {
+          spin.lost();
+          break;
+        }
       } else if (!this.#isTransient(-length)) {
         this.#end(-length);
         return;

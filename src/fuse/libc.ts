@@ -15,7 +15,6 @@ interface Libc {
   write(fd: number, address: number, length: number): number;
   /** On a thread of libuv's pool; `done` gets the result, or a negative errno. */
   writeOnPool(fd: number, address: number, length: number, done: (result: number) => void): void;
-  poll(pollfds: number, count: number, timeoutMs: number): number;
   open(path: string, flags: number): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;
   umount2(target: string, flags: number): number;
@@ -49,7 +48,6 @@ function load(): Libc {
         else done(result < 0 ? -lastErrno() : result);
       });
     },
-    poll: library.func('poll', 'int', ['uintptr_t', 'ulong', 'int']),
     open: library.func('open', 'int', ['str', 'int']),
     mount: library.func('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']),
     umount2: library.func('umount2', 'int', ['str', 'int']),
