@@ -54,14 +54,14 @@ export async function openLog(disk: MemoryDisk, more: Partial<LogOptions> = {}):
 /** Appends records first to last, with `dataBytes` of data each, and gives where each one starts. */
 export function appendRecords(
   log: Log,
-  range: { first: number; last: number; dataBytes?: number },
+  range: { first: number; last: number; dataBytes?: number; seed?: number },
 ): LogPos[] {
   const positions: LogPos[] = [];
   for (const revision of upTo(range.last, range.first)) {
     appendOne(
       log,
       revision,
-      range.dataBytes === undefined ? undefined : dataOf(revision, range.dataBytes),
+      range.dataBytes === undefined ? undefined : dataOf(revision, range.dataBytes, range.seed),
     );
     positions.push(log.recordPos);
   }
@@ -84,8 +84,8 @@ export function appendOne(log: Log, revision: number, data?: Uint8Array): LogPos
   );
 }
 
-export const dataOf = (revision: number, length: number): Buffer =>
-  Buffer.alloc(length, `data of ${revision};`);
+export const dataOf = (revision: number, length: number, seed = 0): Buffer =>
+  Buffer.alloc(length, `${seed} data of ${revision};`);
 
 /** The code of the SessfsError that something fails with, and its message. */
 export async function failureOf(

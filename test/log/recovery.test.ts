@@ -6,7 +6,14 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import type { LogPos } from '../../src/shared/brands.ts';
-import { SEGMENT_HEADER_BYTES, offsetOf, segmentName, segmentOf } from '../../src/log/segment.ts';
+import {
+  SEGMENT_HEADER_BYTES,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  offsetOf,
+  segmentName,
+  segmentOf,
+} from '../../src/log/segment.ts';
 import {
   DIR,
   SEGMENT_0,
@@ -35,11 +42,13 @@ async function makeLog(options: {
   last: number;
   segmentBytes?: number;
   dataBytes?: number;
+  /** Another one makes data of the same length but other content. */
+  seed?: number;
 }): Promise<Written> {
-  const { synced, last, segmentBytes = 1e6, dataBytes } = options;
+  const { synced, last, segmentBytes = 1e6, dataBytes, seed = 0 } = options;
   const disk = new MemoryDisk();
   const { log } = await openLog(disk, { create: true, segmentBytes });
-  const data = dataBytes === undefined ? {} : { dataBytes };
+  const data = dataBytes === undefined ? {} : { dataBytes, seed };
   const positions = appendRecords(log, { first: 1, last: synced, ...data });
   await log.sync();
   positions.push(...appendRecords(log, { first: synced + 1, last, ...data }));
@@ -226,6 +235,27 @@ describe('a log with segments that do not belong', () => {
     expect((await failureOf(openLog(mixed))).code).toBe('LOG_CORRUPT');
   });
 
+  test('is refused when one follows another history, though its own bytes hold', async () => {
+    const history = { synced: 12, last: 12, segmentBytes: 600 };
+    const { disk } = await makeLog({ ...history, dataBytes: 20 });
+    const other = await makeLog({ ...history, dataBytes: 20, seed: 1 });
+    expect(other.disk.bytesOf(SEGMENT_0).length).toBe(disk.bytesOf(SEGMENT_0).length);
+    const mixed = disk.clone();
+    mixed.setBytes(SEGMENT_0, other.disk.bytesOf(SEGMENT_0));
+    expect(await failureOf(openLog(mixed))).toMatchObject({
+      code: 'LOG_CORRUPT',
+      message: expect.stringContaining(`"${SEGMENT_1}": offset 0: a segment that does not follow`),
+    });
+    const bytes = Buffer.from(disk.bytesOf(SEGMENT_1));
+    const decoded = decodeSegmentHeader(bytes);
+    if (decoded.kind !== 'header') throw new Error('no header');
+    encodeSegmentHeader({ ...decoded.header, previousDigest: Buffer.alloc(32, 1) }).copy(bytes);
+    disk.setBytes(SEGMENT_1, bytes);
+    expect((await failureOf(openLog(disk))).message).toContain(
+      'offset 0: a segment that does not follow the one before it',
+    );
+  });
+
   test('is refused when a sealed one is shorter or longer, also where replay does not read it', async () => {
     const { disk, positions } = await makeLog({ synced: 12, last: 12, segmentBytes: 400 });
     const whole = disk.bytesOf(SEGMENT_0);
@@ -250,6 +280,19 @@ describe('a log with segments that do not belong', () => {
     });
     disk.setBytes(SEGMENT_0, Buffer.alloc(500, 'a text file\n'));
     expect((await failureOf(openLog(disk))).code).toBe('STORE_FOREIGN');
+  });
+});
+
+describe('records of another history', () => {
+  test('end the log where they begin, though they stand in their place', async () => {
+    const { disk, positions } = await makeLog({ synced: 2, last: 6, dataBytes: 20 });
+    const other = await makeLog({ synced: 2, last: 6, dataBytes: 20, seed: 1 });
+    const at = offsetOf(positions[3] ?? (0 as LogPos));
+    const [head, tail] = [disk.bytesOf(SEGMENT_0), other.disk.bytesOf(SEGMENT_0)];
+    disk.setBytes(SEGMENT_0, Buffer.concat([head.subarray(0, at), tail.subarray(at)]));
+    const { log, seen } = await openLog(disk);
+    expect(revisionsOf(seen)).toEqual([1, 2, 3]);
+    expect(log.tornTail?.problem).toBe('a record that does not follow the one before it');
   });
 });
 

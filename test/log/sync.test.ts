@@ -80,6 +80,19 @@ describe('Log.sync', () => {
     expect(revisionsOf((await openLog(disk)).seen)).toEqual(upTo(20));
   });
 
+  test('covers the directory when there are new segments, and only then', async () => {
+    const disk = new MemoryDisk();
+    const { log } = await openLog(disk, { create: true, segmentBytes: 300 });
+    const before = disk.directorySyncs;
+    appendOne(log, 1);
+    await log.sync();
+    expect(disk.directorySyncs).toBe(before);
+    appendRecords(log, { first: 2, last: 12 });
+    await log.sync();
+    expect(disk.directorySyncs).toBe(before + 1);
+    await log.close();
+  });
+
   test('covers a segment that is sealed while it is under way by the next one', async () => {
     const disk = new MemoryDisk();
     const { log } = await openLog(disk, { create: true, segmentBytes: 300 });
