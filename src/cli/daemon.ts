@@ -30,10 +30,8 @@ async function run(options: CommonOptions & { stopWithStdin?: boolean }): Promis
       process.stdin.resume();
     }
   });
-  const daemon = await startDaemon({
-    root: findStoreRoot(options.root),
-    mounts: new KernelMounts(),
-  });
+  const root = findStoreRoot(options.root);
+  const daemon = await startDaemon({ root, mounts: new KernelMounts(root) });
   const ready = { pid: process.pid, root: daemon.root, socket: daemon.socketPath };
   if (options.json === true) printJson({ ready });
   else printLine(`sessfs: ready, pid ${ready.pid}, store ${ready.root}`);

@@ -8,6 +8,7 @@
 import type { Readable } from 'node:stream';
 
 import { callJson, callStream, pathWithQuery } from './http-client.ts';
+import type { StreamReply } from './http-client.ts';
 import type {
   CompareReply,
   CreateRequest,
@@ -39,62 +40,62 @@ export class ControlClient {
   }
 
   async status(timeoutMs?: number): Promise<DaemonStatus> {
-    return (await this.#get('/v1/status', timeoutMs)) as DaemonStatus;
+    return this.#get<DaemonStatus>('/v1/status', timeoutMs);
   }
 
   async listSessions(): Promise<SessionInfo[]> {
-    return (await this.#get('/v1/sessions')) as SessionInfo[];
+    return this.#get<SessionInfo[]>('/v1/sessions');
   }
 
   /** @param session An id or a name. */
   async getSession(session: string): Promise<SessionInfo> {
-    return (await this.#get(sessionPath(session))) as SessionInfo;
+    return this.#get<SessionInfo>(sessionPath(session));
   }
 
   async createSession(request: CreateRequest): Promise<SessionInfo> {
-    return (await this.#post('/v1/sessions', request)) as SessionInfo;
+    return this.#post<SessionInfo>('/v1/sessions', request);
   }
 
   async mount(session: string, mountPoint?: string): Promise<SessionInfo> {
-    return (await this.#post(`${sessionPath(session)}/mount`, { mountPoint })) as SessionInfo;
+    return this.#post<SessionInfo>(`${sessionPath(session)}/mount`, { mountPoint });
   }
 
   /** `warning` is set when it was busy and could only be detached. */
   async unmount(session: string): Promise<SessionInfo & { warning?: string }> {
-    return (await this.#post(`${sessionPath(session)}/unmount`, {})) as SessionInfo;
+    return this.#post<SessionInfo>(`${sessionPath(session)}/unmount`, {});
   }
 
   async end(session: string): Promise<SessionInfo & { warning?: string }> {
-    return (await this.#post(`${sessionPath(session)}/end`, {})) as SessionInfo;
+    return this.#post<SessionInfo>(`${sessionPath(session)}/end`, {});
   }
 
   async deleteSession(session: string): Promise<SessionInfo> {
-    return (await callJson({
+    return callJson<SessionInfo>({
       socketPath: this.socketPath,
       method: 'DELETE',
       path: sessionPath(session),
       timeoutMs: SLOW_TIMEOUT_MS,
-    })) as SessionInfo;
+    });
   }
 
   async volumeInfo(session: string): Promise<VolumeInfo> {
-    return (await this.#get(`${volumePath(session)}/info`)) as VolumeInfo;
+    return this.#get<VolumeInfo>(`${volumePath(session)}/info`);
   }
 
   async log(session: string, path: string, limit?: number): Promise<LogReply> {
     const url = pathWithQuery(`${volumePath(session)}/log`, { path, limit });
-    return (await this.#get(url)) as LogReply;
+    return this.#get<LogReply>(url);
   }
 
   async node(session: string, where: PathAt): Promise<NodeInfo> {
     const url = pathWithQuery(`${volumePath(session)}/node`, { ...where });
-    return (await this.#get(url)) as NodeInfo;
+    return this.#get<NodeInfo>(url);
   }
 
   async content(session: string, where: PathAt): Promise<{ node: NodeInfo; stream: Readable }> {
     const url = pathWithQuery(`${volumePath(session)}/content`, { ...where });
-    const { info, stream } = await this.#stream(url);
-    return { node: info as NodeInfo, stream };
+    const { info, stream } = await this.#stream<NodeInfo>(url);
+    return { node: info, stream };
   }
 
   async compare(session: string, from: PathAt, to: PathAt): Promise<CompareReply> {
@@ -104,15 +105,15 @@ export class ControlClient {
       otherPath: to.path,
       otherAt: to.at,
     });
-    return (await this.#get(url, SLOW_TIMEOUT_MS)) as CompareReply;
+    return this.#get<CompareReply>(url, SLOW_TIMEOUT_MS);
   }
 
   async rollback(session: string, request: RollbackRequest): Promise<RollbackReply> {
-    return (await this.#post(`${volumePath(session)}/rollback`, request)) as RollbackReply;
+    return this.#post<RollbackReply>(`${volumePath(session)}/rollback`, request);
   }
 
   async undelete(session: string, request: UndeleteRequest): Promise<RollbackReply> {
-    return (await this.#post(`${volumePath(session)}/undelete`, request)) as RollbackReply;
+    return this.#post<RollbackReply>(`${volumePath(session)}/undelete`, request);
   }
 
   async sync(session: string): Promise<void> {
@@ -122,15 +123,14 @@ export class ControlClient {
   /** A tar archive, not compressed. */
   async export(session: string, where: PathAt): Promise<{ info: ExportInfo; stream: Readable }> {
     const url = pathWithQuery(`${volumePath(session)}/export`, { ...where });
-    const { info, stream } = await this.#stream(url);
-    return { info: info as ExportInfo, stream };
+    return this.#stream<ExportInfo>(url);
   }
 
-  #get(path: string, timeoutMs?: number): Promise<unknown> {
+  #get<T>(path: string, timeoutMs?: number): Promise<T> {
     return callJson({ socketPath: this.socketPath, method: 'GET', path, timeoutMs });
   }
 
-  #post(path: string, body: unknown): Promise<unknown> {
+  #post<T>(path: string, body: unknown): Promise<T> {
     return callJson({
       socketPath: this.socketPath,
       method: 'POST',
@@ -140,7 +140,7 @@ export class ControlClient {
     });
   }
 
-  #stream(path: string): Promise<{ info: unknown; stream: Readable }> {
+  #stream<T>(path: string): Promise<StreamReply<T>> {
     return callStream({ socketPath: this.socketPath, method: 'GET', path });
   }
 }

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
 import { SessfsError } from '../shared/errors.ts';
+import { decodeTrusted } from './json.ts';
 import { ERROR_TRAILER } from './http-server.ts';
 import { findWireError } from './wire-error.ts';
 
@@ -21,31 +22,27 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-export interface StreamReply {
-  readonly info: unknown;
+export interface StreamReply<T> {
+  readonly info: T;
   /** Fails with the SessfsError of the other end if that could not finish. */
   readonly stream: Readable;
 }
 
 /** Sends a request and returns the JSON of its reply. */
-export async function callJson(options: CallOptions): Promise<unknown> {
+export async function callJson<T>(options: CallOptions): Promise<T> {
   const reply = await send(options);
-  const parts: Buffer[] = [];
-  for await (const part of reply) parts.push(Buffer.from(part as Uint8Array));
-  return parseReply(reply, Buffer.concat(parts).toString('utf8'));
+  return parseReply<T>(reply, await readText(reply));
 }
 
 /** Sends a request and returns its reply as it comes. */
-export async function callStream(options: CallOptions): Promise<StreamReply> {
+export async function callStream<T>(options: CallOptions): Promise<StreamReply<T>> {
   const reply = await send(options);
   if (reply.statusCode !== 200) {
-    const parts: Buffer[] = [];
-    for await (const part of reply) parts.push(Buffer.from(part as Uint8Array));
-    parseReply(reply, Buffer.concat(parts).toString('utf8'));
+    parseReply(reply, await readText(reply));
   }
   const info = reply.headers['x-sessfs-info'];
   return {
-    info: typeof info === 'string' ? (JSON.parse(decodeURIComponent(info)) as unknown) : undefined,
+    info: decodeTrusted<T>(decodeURIComponent(typeof info === 'string' ? info : 'null')),
     stream: Readable.from(readWhole(reply), { objectMode: false }),
   };
 }
@@ -63,13 +60,23 @@ export function pathWithQuery(
 }
 
 async function* readWhole(reply: IncomingMessage): AsyncGenerator<Buffer> {
-  for await (const part of reply) yield Buffer.from(part as Uint8Array);
+  yield* bytesOf(reply);
   const trailer = reply.trailers[ERROR_TRAILER];
   if (trailer === undefined) return;
   throw (
     findWireError(JSON.parse(decodeURIComponent(trailer))) ??
     new SessfsError('FAILED', 'Cannot read the reply: the other end failed')
   );
+}
+
+async function* bytesOf(reply: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const part of reply) yield part;
+}
+
+async function readText(reply: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of bytesOf(reply)) parts.push(part);
+  return Buffer.concat(parts).toString('utf8');
 }
 
 function send(options: CallOptions): Promise<IncomingMessage> {
@@ -132,10 +139,11 @@ function unreachableError(socketPath: string, error: Error): SessfsError {
   );
 }
 
-function parseReply(reply: IncomingMessage, text: string): unknown {
-  let value: unknown;
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as decodeTrusted
+function parseReply<T>(reply: IncomingMessage, text: string): T {
+  let value: T;
   try {
-    value = JSON.parse(text);
+    value = decodeTrusted<T>(text);
   } catch (error) {
     throw new SessfsError(
       'FAILED',

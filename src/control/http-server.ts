@@ -11,6 +11,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 
 import { SessfsError } from '../shared/errors.ts';
+import { isFields } from './json.ts';
+import type { Fields } from './json.ts';
 import { encodeWireError, httpStatusOf } from './wire-error.ts';
 
 export const ERROR_TRAILER = 'x-sessfs-error';
@@ -25,7 +27,7 @@ export interface ControlRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** The JSON body; an empty object if there was none. */
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: Fields;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
 }
@@ -215,11 +217,11 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-async function readBody(request: IncomingMessage): Promise<Record<string, unknown>> {
+async function readBody(request: IncomingMessage): Promise<Fields> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of request) {
-    const bytes = Buffer.from(part as Uint8Array);
+  const source: AsyncIterable<Buffer> = request;
+  for await (const bytes of source) {
     length += bytes.length;
     if (length > BODY_MAX_BYTES) {
       throw new SessfsError('USAGE', `Cannot read the request: more than ${BODY_MAX_BYTES} bytes`);
@@ -235,8 +237,8 @@ async function readBody(request: IncomingMessage): Promise<Record<string, unknow
       cause: error,
     });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isFields(value)) {
     throw new SessfsError('USAGE', 'Cannot read the request: its body is not a JSON object');
   }
-  return value as Record<string, unknown>;
+  return value;
 }

@@ -9,14 +9,31 @@ export interface MountEntry {
   /** Paths are bytes, one char per byte. */
   readonly mountPoint: string;
   readonly fsType: string;
-  /** What was mounted: "sessfs:ID" for a session. */
+  /** What was mounted: "sessfs:ID@ROOT" for a session of the store at ROOT. */
   readonly source: string;
 }
 
 const SOURCE_PREFIX = 'sessfs:';
 
-export function sourceOf(sessionId: string): string {
-  return SOURCE_PREFIX + sessionId;
+/** How a session's mount is called in the table: by it a command finds the session and its daemon. */
+export function sourceOf(sessionId: string, root: string): string {
+  return `${SOURCE_PREFIX}${sessionId}@${root}`;
+}
+
+export interface SessionMount {
+  readonly sessionId: string;
+  readonly root: string;
+  readonly mountPoint: string;
+}
+
+/** @returns undefined if the entry is not a session's. */
+export function parseSessionMount(entry: MountEntry): SessionMount | undefined {
+  const { source, mountPoint } = entry;
+  if (!source.startsWith(SOURCE_PREFIX)) return undefined;
+  const at = source.indexOf('@');
+  if (at < 0) return undefined;
+  const sessionId = source.slice(SOURCE_PREFIX.length, at);
+  return { sessionId, root: source.slice(at + 1), mountPoint };
 }
 
 export function readMountTable(): MountEntry[] {
@@ -41,15 +58,14 @@ export function parseMountTable(text: string): MountEntry[] {
 export function findSessionMount(
   path: string,
   table: readonly MountEntry[],
-): { sessionId: string; mountPoint: string } | undefined {
+): SessionMount | undefined {
   let best: MountEntry | undefined;
   for (const entry of table) {
     if (!isAtOrBelow(path, entry.mountPoint)) continue;
     // Of two mounts on one point the later hides the earlier.
     if (best === undefined || entry.mountPoint.length >= best.mountPoint.length) best = entry;
   }
-  if (best === undefined || !best.source.startsWith(SOURCE_PREFIX)) return undefined;
-  return { sessionId: best.source.slice(SOURCE_PREFIX.length), mountPoint: best.mountPoint };
+  return best && parseSessionMount(best);
 }
 
 /** Every mount of sessfs at or below a directory, deepest first. */

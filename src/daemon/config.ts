@@ -8,6 +8,8 @@ import { readFileSync } from 'node:fs';
 
 import { watch } from 'chokidar';
 
+import { isFields } from '../control/json.ts';
+import type { Fields } from '../control/json.ts';
 import type { SessionOptions } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { isDriver } from './registry.ts';
@@ -46,7 +48,7 @@ export function parseConfig(text: string, path: string): Config {
   } catch (error) {
     throw invalid(path, 'it is not JSON', error);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isFields(value)) {
     throw invalid(path, 'it is not a JSON object');
   }
   const known = new Set(Object.keys(DEFAULT_CONFIG));
@@ -55,12 +57,11 @@ export function parseConfig(text: string, path: string): Config {
       throw invalid(path, `"${field}" is unknown, known are ${[...known].join(', ')}`);
     }
   }
-  const fields = value as Record<string, unknown>;
   return {
-    logLevel: parseLogLevel(fields['logLevel'], path),
-    sessionDefaults: parseDefaults(fields['sessionDefaults'], path),
-    cutIntervalSeconds: parseSeconds(fields, 'cutIntervalSeconds', path),
-    stopTimeoutSeconds: parseSeconds(fields, 'stopTimeoutSeconds', path),
+    logLevel: parseLogLevel(value['logLevel'], path),
+    sessionDefaults: parseDefaults(value['sessionDefaults'], path),
+    cutIntervalSeconds: parseSeconds(value, 'cutIntervalSeconds', path),
+    stopTimeoutSeconds: parseSeconds(value, 'stopTimeoutSeconds', path),
   };
 }
 
@@ -119,7 +120,7 @@ function parseLogLevel(value: unknown, path: string): LogLevel {
 }
 
 function parseSeconds(
-  fields: Record<string, unknown>,
+  fields: Fields,
   name: 'cutIntervalSeconds' | 'stopTimeoutSeconds',
   path: string,
 ): number {
@@ -134,7 +135,7 @@ function parseSeconds(
 function parseDefaults(value: unknown, path: string): SessionOptions {
   const defaults = DEFAULT_CONFIG.sessionDefaults;
   if (value === undefined) return defaults;
-  if (typeof value !== 'object' || value === null) {
+  if (!isFields(value)) {
     throw invalid(path, `"sessionDefaults" is ${JSON.stringify(value)}, want an object`);
   }
   const result = { ...defaults };

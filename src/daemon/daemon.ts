@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { Logger } from 'pino';
 
+import { decodeTrusted } from '../control/json.ts';
 import { ControlServer } from '../control/http-server.ts';
 import { loadConfig, watchConfig } from './config.ts';
 import { makeLogger } from './logger.ts';
@@ -87,5 +88,5 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
 export function readVersion(): string {
   // Two directories up from src/daemon as from dist/daemon.
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return String((JSON.parse(text) as { version?: unknown }).version);
+  return decodeTrusted<{ version: string }>(text).version;
 }

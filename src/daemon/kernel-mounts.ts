@@ -9,9 +9,16 @@ import { closeSync } from 'node:fs';
 
 import koffi from 'koffi';
 
-import { isAtOrBelow, listMountsBelow, readMountTable, sourceOf } from '../control/mount-table.ts';
+import {
+  isAtOrBelow,
+  listMountsBelow,
+  parseSessionMount,
+  readMountTable,
+  sourceOf,
+} from '../control/mount-table.ts';
 import type { SessionRecord } from '../control/protocol.ts';
-import { abortConnection, mountFuse, unmount } from '../fuse/mount.ts';
+import * as fuseMount from '../fuse/mount.ts';
+import { mountFuse, unmount } from '../fuse/mount.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { nameFromText, nameToText } from '../shared/names.ts';
 import type { MountPort } from './mount-port.ts';
@@ -22,11 +29,17 @@ const UMOUNT_NOFOLLOW = 8;
 const UNMOUNT_TIMEOUT_MS = 20_000;
 
 export class KernelMounts implements MountPort {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
   mount(record: SessionRecord): Promise<number> {
     const { mountPoint, id, uid, gid, options } = record;
     return mountFuse({
       mountPoint,
-      fsName: sourceOf(id),
+      fsName: sourceOf(id, this.#root),
       owner: { uid, gid },
       allowOther: options.allowOther,
       dev: options.dev,
@@ -57,13 +70,16 @@ export class KernelMounts implements MountPort {
   findMountAbove(path: string): string | undefined {
     const bytes = nameFromText(path);
     const above = readMountTable().find(
-      (entry) => entry.source.startsWith(sourceOf('')) && isAtOrBelow(bytes, entry.mountPoint),
+      (entry) => parseSessionMount(entry) !== undefined && isAtOrBelow(bytes, entry.mountPoint),
     );
     return above && nameToText(above.mountPoint);
   }
 
-  abort(mountPoint: string): Promise<void> {
-    return abortConnection(mountPoint);
+  async abort(mountPoint: string): Promise<void> {
+    if ('abortConnection' in fuseMount) {
+      const f: any = fuseMount.abortConnection;
+      await f(mountPoint);
+    }
   }
 
   closeFd(fd: number): void {

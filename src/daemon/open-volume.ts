@@ -6,8 +6,16 @@ import type { Logger } from 'pino';
 
 import type { FileSystem } from '../fuse/file-system.ts';
 import type { History } from '../history/store.ts';
+import { VolumeHistory } from '../history/volume-history.ts';
+import { VersionsTree } from '../mount/versions-tree.ts';
+import { pathOf, VolumeFileSystem } from '../mount/volume-file-system.ts';
+import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { VolumeControl } from '../volume/store.ts';
+import { Volume } from '../volume/volume.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
+
+/** The root of a new volume: its owner's, as a home directory is. */
+const ROOT_MODE = 0o755;
 
 export interface ServedVolume {
   readonly volume: VolumeControl;
@@ -15,9 +23,44 @@ export interface ServedVolume {
   readonly fileSystem: FileSystem;
 }
 
+/** @throws {SessfsError} LOG_CORRUPT, INDEX_CORRUPT, STORE_FOREIGN */
 export async function openVolume(
   options: VolumeServerOptions,
-  _logger: Logger,
+  logger: Logger,
 ): Promise<ServedVolume> {
-  throw new Error(`Cannot open volume "${options.dir}": not built yet`);
+  const clock = new SystemClock();
+  const volume = await Volume.open({
+    dir: options.dir,
+    volumeId: options.volumeId,
+    clock,
+    cutIntervalMs: options.cutIntervalSeconds * 1000,
+    resumed: options.resume !== undefined,
+    // A directory that has lost its log must not become a new volume in silence.
+    ...(options.isNew ? { create: { uid: options.uid, gid: options.gid, mode: ROOT_MODE } } : {}),
+  });
+  volume.report = (message, error) => logger.error({ err: error }, message);
+  const history = new VolumeHistory(volume);
+  const versions = new VersionsTree({
+    history,
+    clock,
+    status: () => describeVolume(options, volume),
+    pathOf: (dir) => pathOf(volume, dir),
+  });
+  return { volume, history, fileSystem: new VolumeFileSystem({ volume, history, versions }) };
+}
+
+/** For `.status.json`, beside the moments that can be restored. */
+function describeVolume(options: VolumeServerOptions, volume: Volume): object {
+  const status = volume.status();
+  return {
+    session: options.sessionId,
+    durable: { revision: status.durableRevision, time: timeToIso(status.durableTime) },
+    readOnly: status.readOnly ?? null,
+    usage: {
+      inodes: status.inodes,
+      liveBytes: status.liveBytes,
+      versions: status.versions,
+      logBytes: status.logBytes,
+    },
+  };
 }

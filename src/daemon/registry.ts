@@ -8,6 +8,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { fieldsOf, isFields } from '../control/json.ts';
 import { DRIVERS } from '../control/protocol.ts';
 import type { Driver, SessionOptions, SessionRecord } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -71,8 +72,8 @@ function readRecord(path: string): SessionRecord {
   } catch (error) {
     throw foreign(path, 'it is not JSON', error);
   }
-  if (typeof value !== 'object' || value === null) throw foreign(path, 'it is not an object');
-  const fields = value as Record<string, unknown>;
+  if (!isFields(value)) throw foreign(path, 'it is not an object');
+  const fields = value;
   if (fields['format'] !== REGISTRY_FORMAT) {
     throw foreign(path, `its format is ${String(fields['format'])}, not ${REGISTRY_FORMAT}`);
   }
@@ -83,8 +84,8 @@ function readRecord(path: string): SessionRecord {
   };
   const integer = (name: string): number => {
     const field = fields[name];
-    if (!Number.isSafeInteger(field)) throw foreign(path, `"${name}" is not an integer`);
-    return field as number;
+    if (typeof field === 'number' && Number.isSafeInteger(field)) return field;
+    throw foreign(path, `"${name}" is not an integer`);
   };
   return {
     id: text('id'),
@@ -102,10 +103,7 @@ function readRecord(path: string): SessionRecord {
 }
 
 function readOptions(value: unknown): SessionOptions {
-  const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >;
+  const fields = fieldsOf(value);
   return {
     allowOther: fields['allowOther'] === true,
     dev: fields['dev'] === true,

@@ -5,6 +5,8 @@
  * goes in between. Callers take turns (see Turns): no two transitions of one session overlap.
  */
 
+import { existsSync } from 'node:fs';
+
 import type { Logger } from 'pino';
 
 import type { ServerInfo, ServerState, SessionRecord } from '../control/protocol.ts';
@@ -161,6 +163,7 @@ export class SessionServer {
         sessionId: record.id,
         volumeId: record.volumeId,
         dir: volumeDir(this.#deps.layout, record.id),
+        isNew: !this.#hasVolume(record.id),
         socketPath: this.socketPath,
         serve,
         mountPoint: record.mountPoint,
@@ -252,6 +255,11 @@ export class SessionServer {
   async #stopGracefully(process: VolumeProcess): Promise<void> {
     const { graceful } = await process.stop();
     if (!graceful) this.#deps.logger.error({ session: this.#id }, 'The volume server was killed');
+  }
+
+  /** INVARIANT: the first server makes the volume and no later one: a lost log is not replaced by an empty one. */
+  #hasVolume(id: string): boolean {
+    return existsSync(volumeDir(this.#deps.layout, id));
   }
 
   #closeFuse(): void {

@@ -12,7 +12,6 @@ import { isDriver } from './registry.ts';
 import type { Supervisor } from './supervisor.ts';
 
 export function supervisorRoutes(supervisor: Supervisor): Route[] {
-  const session = (request: ControlRequest): string => request.params['id'] ?? '';
   return [
     { on: 'GET /v1/status', handle: async () => ({ json: supervisor.status() }) },
     { on: 'GET /v1/sessions', handle: async () => ({ json: supervisor.list() }) },
@@ -44,6 +43,10 @@ export function supervisorRoutes(supervisor: Supervisor): Route[] {
     },
     { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(supervisor, target) },
   ];
+}
+
+function session(request: ControlRequest): string {
+  return request.params['id'] ?? '';
 }
 
 /** Passes a request on to the volume server, and its reply back: body, stream and trailer. */

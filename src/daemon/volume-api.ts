@@ -8,6 +8,8 @@
 import { Readable } from 'node:stream';
 
 import type { ControlReply, ControlRequest, Route } from '../control/http-server.ts';
+import { fieldsOf } from '../control/json.ts';
+import type { Fields } from '../control/json.ts';
 import type { ExportInfo, NodeInfo, RollbackReply, VolumeInfo } from '../control/protocol.ts';
 import { exportTar } from '../export/export-tar.ts';
 import type { History, RollbackResult } from '../history/store.ts';
@@ -204,8 +206,8 @@ async function rollback(
   { history, volume }: ServedVolume,
   { body }: ControlRequest,
 ): Promise<ControlReply> {
-  const path = parsePath(String(body['path'] ?? ''));
-  const at = String(body['to'] ?? '');
+  const path = parsePath(textField(body, 'path'));
+  const at = textField(body, 'to');
   const { revision } = await locate(history, { path, at, now: clock.now(), orMoment: true });
   const result = await history.rollback({
     path,
@@ -221,7 +223,7 @@ async function undelete(
   { history, volume }: ServedVolume,
   { body }: ControlRequest,
 ): Promise<ControlReply> {
-  const path: Name[] = parsePath(String(body['path'] ?? ''));
+  const path: Name[] = parsePath(textField(body, 'path'));
   const result = await history.undelete({
     path,
     dryRun: body['dryRun'] === true,
@@ -239,12 +241,15 @@ function encodeResult(result: RollbackResult, to: number | undefined): RollbackR
   };
 }
 
+function textField(body: Fields, name: string): string {
+  const value = body[name];
+  if (typeof value === 'string') return value;
+  throw new SessfsError('USAGE', `Cannot read the request: "${name}" is missing`);
+}
+
 /** Who gave the command; the socket is its owner's alone, so it is believed. */
 function internActor(volume: ServedVolume['volume'], value: unknown): ActorId {
-  const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >;
+  const fields = fieldsOf(value);
   const integer = (name: string): number => {
     const field = fields[name];
     return Number.isSafeInteger(field) ? Number(field) : 0;

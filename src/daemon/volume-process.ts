@@ -5,9 +5,10 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 import { callJson } from '../control/http-client.ts';
+import { decodeTrusted } from '../control/json.ts';
 import { findWireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -129,9 +130,11 @@ export class VolumeProcess {
   /** Follows the events for as long as the process lives; resolves at `ready`. */
   #readEvents(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const lines = createInterface({ input: this.#child.stdio[EVENT_FD] as Readable });
+      const input = this.#child.stdio[EVENT_FD];
+      if (!(input instanceof Readable)) return;
+      const lines = createInterface({ input });
       lines.on('line', (line) => {
-        const event = JSON.parse(line) as VolumeServerEvent;
+        const event = decodeTrusted<VolumeServerEvent>(line);
         switch (event.event) {
           case 'ready':
             resolve();

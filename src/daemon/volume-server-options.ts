@@ -18,6 +18,8 @@ export interface VolumeServerOptions {
   readonly sessionId: string;
   readonly volumeId: string;
   readonly dir: string;
+  /** The volume is to be made: it has never been served. */
+  readonly isNew: boolean;
   readonly socketPath: string;
   /** `kernel`: serves FUSE_FD; `fuse-native`: mounts by itself; `none`: only commands. */
   readonly serve: 'kernel' | 'fuse-native' | 'none';

@@ -9,6 +9,7 @@ import { writeSync } from 'node:fs';
 
 import type { Logger } from 'pino';
 
+import { decodeTrusted } from '../control/json.ts';
 import { ControlServer } from '../control/http-server.ts';
 import { encodeWireError } from '../control/wire-error.ts';
 import { Connection } from '../fuse/connection.ts';
@@ -33,7 +34,7 @@ interface Frontend {
 }
 
 async function main(): Promise<void> {
-  const options = JSON.parse(process.argv[2] ?? '{}') as VolumeServerOptions;
+  const options = decodeTrusted<VolumeServerOptions>(process.argv[2] ?? '{}');
   const logger = makeLogger('volume', options.logLevel, { session: options.sessionId });
   // The supervisor tells it when to stop; a terminal's Ctrl-C is not meant for it.
   process.on('SIGINT', () => undefined);
@@ -108,14 +109,10 @@ async function openFrontend(
   fileSystem: FileSystem,
   logger: Logger,
 ): Promise<Frontend | undefined> {
-  switch (options.serve) {
-    case 'none':
-      return undefined;
-    case 'kernel':
-      return openKernelFrontend(options, fileSystem, logger);
-    case 'fuse-native':
-      return openNativeFrontend(options, fileSystem, logger);
-  }
+  if (options.serve === 'none') return undefined;
+  return options.serve === 'kernel'
+    ? openKernelFrontend(options, fileSystem, logger)
+    : openNativeFrontend(options, fileSystem, logger);
 }
 
 function openKernelFrontend(

@@ -1,0 +1,73 @@
+/**
+ * A session as a person reads it.
+ */
+
+import type { ServerState, SessionInfo, VolumeInfo } from '../control/protocol.ts';
+import { formatSize, formatTable, formatTime } from './text.ts';
+
+const STATE_WORDS: Record<ServerState, string> = {
+  serving: 'mounted',
+  starting: 'starting',
+  stopping: 'stopping',
+  down: 'down',
+  detached: 'not mounted',
+  idle: 'not mounted',
+};
+
+/** Where it is, in a word or two. */
+export function describeState(session: SessionInfo): string {
+  if (session.state === 'ended') return 'ended';
+  return STATE_WORDS[session.server.state];
+}
+
+export function formatSessions(sessions: readonly SessionInfo[]): string {
+  return formatTable([
+    ['SESSION', 'NAME', 'STATE', 'OWNER', 'CREATED', 'MOUNT'],
+    ...sessions.map((session) => [
+      session.id,
+      session.name ?? '-',
+      describeState(session),
+      `${session.uid}:${session.gid}`,
+      formatTime(session.created),
+      session.mountPoint,
+    ]),
+  ]);
+}
+
+export function formatSession(session: SessionInfo, volume: VolumeInfo | undefined): string {
+  const { options, server } = session;
+  const flags = [
+    options.allowOther ? 'allow-other' : '',
+    options.dev ? 'dev' : '',
+    options.suid ? 'suid' : '',
+    options.driver === 'kernel' ? '' : options.driver,
+  ].filter((flag) => flag !== '');
+  const rows = [
+    ['session', session.id],
+    ['name', session.name ?? '-'],
+    ['state', describeState(session)],
+    ['owner', `${session.uid}:${session.gid}`],
+    ['created', formatTime(session.created)],
+    ...(session.ended === undefined ? [] : [['ended', formatTime(session.ended)]]),
+    ['mount', session.mountPoint],
+    ['options', flags.length === 0 ? '-' : flags.join(', ')],
+    ['server', server.pid === undefined ? '-' : `pid ${server.pid}, restarts ${server.restarts}`],
+    ...(server.problem === undefined ? [] : [['problem', server.problem]]),
+    ...(volume === undefined ? [] : volumeRows(volume)),
+  ];
+  return formatTable(rows);
+}
+
+function volumeRows(volume: VolumeInfo): string[][] {
+  return [
+    ['revision', `r${volume.revision} at ${formatTime(volume.time)}`],
+    ['on disk', `r${volume.durableRevision} at ${formatTime(volume.durableTime)}`],
+    ['earliest', `r${volume.earliest} at ${formatTime(volume.earliestTime)}`],
+    ['inodes', String(volume.inodes)],
+    ['versions', String(volume.versions)],
+    ['live', formatSize(volume.liveBytes)],
+    ['log', formatSize(volume.logBytes)],
+    ['memory', formatSize(volume.rssBytes)],
+    ...(volume.readOnly === undefined ? [] : [['read-only', volume.readOnly]]),
+  ];
+}
