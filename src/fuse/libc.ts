@@ -17,7 +17,8 @@ interface Libc {
   writeOnPool(fd: number, address: number, length: number, done: (result: number) => void): void;
   open(path: string, flags: number): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;
-  umount2(target: string, flags: number): number;
+  /** On a thread of libuv's pool; `done` gets 0, or a negative errno. */
+  umount2OnPool(target: string, flags: number, done: (result: number) => void): void;
   socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number;
   recvmsg(fd: number, message: Uint8Array, flags: number): number;
   /** fcntl(2) with F_SETFL. */
@@ -37,23 +38,26 @@ export function libc(): Libc {
 function load(): Libc {
   const library = koffi.load(process.platform === 'linux' ? 'libc.so.6' : null);
   const fcntl = library.func('fcntl', 'int', ['int', 'int', 'int']);
+  const umount2 = library.func('umount2', 'int', ['str', 'int']);
   const write = library.func('write', 'int64', ['int', 'uintptr_t', 'size_t']);
   return {
     read: library.func('read', 'int64', ['int', 'uintptr_t', 'size_t']),
     write,
-    writeOnPool: (fd, address, length, done) => {
-      write.async(fd, address, length, (error: unknown, result: number) => {
-        // koffi carries errno over from the pool's thread to this callback.
-        if (error !== null && error !== undefined) done(-Errno.EIO);
-        else done(result < 0 ? -lastErrno() : result);
-      });
-    },
+    writeOnPool: (fd, address, length, done) => write.async(fd, address, length, fromPool(done)),
     open: library.func('open', 'int', ['str', 'int']),
     mount: library.func('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']),
-    umount2: library.func('umount2', 'int', ['str', 'int']),
+    umount2OnPool: (target, flags, done) => umount2.async(target, flags, fromPool(done)),
     socketpair: library.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
     recvmsg: library.func('recvmsg', 'int64', ['int', 'void *', 'int']),
     setStatusFlags: (fd, flags) => fcntl(fd, F_SETFL, flags),
+  };
+}
+
+/** koffi carries errno over from the pool's thread to the callback. */
+function fromPool(done: (result: number) => void): (error: unknown, result: number) => void {
+  return (error, result) => {
+    if (error !== null && error !== undefined) done(-Errno.EIO);
+    else done(result < 0 ? -lastErrno() : result);
   };
 }
 

@@ -11,6 +11,7 @@ import { Errno, errnoName } from '../shared/errno.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { mountThroughFusermount, runFusermount } from './fusermount.ts';
 import { lastErrno, libc } from './libc.ts';
+import { findMount } from './mount-table.ts';
 
 export interface MountOptions {
   readonly mountPoint: string;
@@ -52,6 +53,7 @@ const O_CLOEXEC = 0o2000000;
  * @throws {SessfsError} MOUNT_FAILED For whatever else the kernel says.
  */
 export async function mountFuse(options: MountOptions): Promise<number> {
+  assertFree(options.mountPoint);
   assertMountPoint(options.mountPoint);
   assertDevice();
   return isRoot() ? mountAsRoot(options) : await mountThroughFusermount(mountWords(options));
@@ -59,6 +61,8 @@ export async function mountFuse(options: MountOptions): Promise<number> {
 
 /**
  * Unmounts.
+ *
+ * On a thread of the pool: the kernel waits for the server to take what is dirty, and that may be us.
  *
  * @param options.lazy Detach now, end when the last user is gone; works also when it is busy or dead.
  * @throws {SessfsError} MOUNT_FAILED If it is busy, or not mounted.
@@ -70,8 +74,11 @@ export async function unmount(mountPoint: string, options: { lazy?: boolean } = 
     return;
   }
   const flags = UMOUNT_NOFOLLOW | (isLazy ? MNT_DETACH : 0);
-  if (libc().umount2(mountPoint, flags) === 0) return;
-  const errno = lastErrno();
+  const result = await new Promise<number>((resolve) =>
+    libc().umount2OnPool(mountPoint, flags, resolve),
+  );
+  if (result >= 0) return;
+  const errno = -result;
   throw new SessfsError('MOUNT_FAILED', `Cannot unmount "${mountPoint}": ${errnoName(errno)}`, {
     hint:
       errno === Errno.EBUSY
@@ -120,6 +127,15 @@ function mountWords(options: MountOptions): { mountPoint: string; words: string[
 
 function escapeComma(word: string): string {
   return word.replaceAll('\\', '\\\\').replaceAll(',', '\\,');
+}
+
+/** A stat(2) on a mount that nobody serves would not come back: the table of mounts is asked first. */
+function assertFree(mountPoint: string): void {
+  const entry = findMount(mountPoint);
+  if (entry === undefined || !entry.type.startsWith('fuse')) return;
+  throw new SessfsError('MOUNT_POINT', `Cannot mount on "${mountPoint}": ${entry.type} is there`, {
+    hint: `If its server is gone, remove it with: umount -l ${mountPoint}`,
+  });
 }
 
 function assertMountPoint(mountPoint: string): void {
