@@ -124,7 +124,7 @@ export class PastFinder {
     if (isPathUnknown) candidates.push(...[...(past.lineage?.inos ?? [])].toReversed());
     for (const ino of candidates) {
       const node = ino && (await this.#history.findNode(ino, at));
-      if (node && isDirectory(node.mode)) return node.ino;
+      if (node && isDirectory(node.mode) && node.nlink > 0) return node.ino;
     }
     return undefined;
   }

@@ -37,6 +37,7 @@ import { attrOfNode, attrOfOwn, attrOfVersion } from './versions-attributes.ts';
 import { VersionsContent, placeOf } from './versions-content.ts';
 import type { FileNode } from './versions-content.ts';
 import { layOutIndex } from './versions-index.ts';
+import { PastInodes } from './versions-inodes.ts';
 import { PastFinder, lineageOf } from './versions-past.ts';
 import type { Past, VersionsHistory } from './versions-past.ts';
 import { renderStatus } from './versions-status.ts';
@@ -78,6 +79,7 @@ export class VersionsTree {
   readonly #history: VersionsHistory;
   readonly #nodes = new VirtualNodes();
   readonly #past: PastFinder;
+  readonly #inodes: PastInodes;
   readonly #content: VersionsContent;
   readonly #listings: VirtualListings;
 
@@ -85,6 +87,7 @@ export class VersionsTree {
     this.#options = options;
     this.#history = options.history;
     this.#past = new PastFinder(options);
+    this.#inodes = new PastInodes(options.history);
     this.#content = new VersionsContent(options.history, this.#past);
     this.#listings = new VirtualListings((nodeid) => this.#list(this.#nodes.get(nodeid)));
   }
@@ -305,7 +308,7 @@ export class VersionsTree {
   /** The inode behind a node of the past, as it was. */
   async #findInode(node: VirtualNode): Promise<Node | undefined> {
     if (node.kind !== 'moment' && node.kind !== 'version') return undefined;
-    return this.#history.findNode(...placeOf(node));
+    return this.#inodes.find(...placeOf(node));
   }
 
   #getFile(nodeid: NodeId): FileNode {
