@@ -54,7 +54,7 @@ export interface LogOptions {
   /**
    * Where replay begins: 0 or a `head` of this log. Undefined: the first record.
    *
-   * Whoever keeps such a place must sync the log before: what stands before it is not read again.
+   * What stands before it is not read again if it was synced before the place was kept: sync first.
    */
   readonly from?: LogPos | undefined;
   /** Called in order for each record from `from` to the end; its payload is valid until it returns. */

@@ -72,10 +72,12 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
   const last = findLast(disk, chain);
   const synced = Math.max(options.synced ?? 0, last?.synced ?? 0);
   if (synced > (last?.record.revision ?? 0)) throw lostError(dir, chain, synced);
-  const cursor = findStart(options, chain);
-  const broken = await replay(options, chain, synced, cursor);
+  const start = findStart(options, chain);
+  const cursor = start.predecessor.revision > synced ? startBefore(chain, synced) : { ...start };
+  const broken = await replay(options, chain, { synced, start }, cursor);
   if (broken !== undefined) {
     if (synced > cursor.predecessor.revision) throw damageError(broken, cursor, synced);
+    if (cursor.predecessor.revision < start.predecessor.revision) throw aheadError(options);
     await cutTail(disk, dir, chain.files, broken);
   }
   const links = chain.links.slice(0, cursor.index + 1);
@@ -102,19 +104,30 @@ function findLast(disk: Disk, chain: Chain): FoundRecord | undefined {
   return undefined;
 }
 
-function findStart({ disk, dir, from }: RecoveryOptions, chain: Chain): Cursor {
+function findStart(options: RecoveryOptions, chain: Chain): Cursor {
+  const { disk, from } = options;
   if (from === undefined || from <= SEGMENT_HEADER_BYTES) return startOf(chain, 0);
   const index = segmentOf(from);
   const end = offsetOf(from);
   assertWholeBefore(chain, index);
   const link = chain.links[index];
-  if (link === undefined || end > endOf(chain, index)) throw aheadError(dir, from);
+  if (link === undefined || end > endOf(chain, index)) throw aheadError(options);
   if (end <= SEGMENT_HEADER_BYTES) return startOf(chain, index);
   const { id, mark } = link.file;
   const before = withFile(disk, link.file, (fd) => findLastRecord(disk, { fd, id, mark, end }));
-  if (before === undefined || before.record.end !== from) throw aheadError(dir, from);
+  if (before === undefined || before.record.end !== from) throw aheadError(options);
   const { revision, time } = before.record;
   return { index, at: end, predecessor: { crc: before.crc, revision, time } };
+}
+
+/**
+ * Where to begin so that all that was not synced is verified, though the index has some of it.
+ *
+ * A power cut may have taken a record in the middle of what the index knows.
+ */
+function startBefore(chain: Chain, synced: number): Cursor {
+  const index = chain.links.findLastIndex((link) => link.header.firstRevision - 1 <= synced);
+  return startOf(chain, Math.max(0, index));
 }
 
 /** What is not replayed is not read; but it must be there. */
@@ -152,7 +165,7 @@ function endOf(chain: Chain, index: number): number {
 async function replay(
   options: RecoveryOptions,
   chain: Chain,
-  synced: number,
+  { synced, start }: { synced: number; start: Cursor },
   cursor: Cursor,
 ): Promise<Break | undefined> {
   for (;;) {
@@ -161,6 +174,7 @@ async function replay(
     const broken = await replaySegment(options, link.file, cursor, {
       end: endOf(chain, cursor.index),
       verifyDataAfter: synced,
+      giveAfter: start.predecessor.revision,
     });
     if (broken !== undefined) return broken;
     const next = chain.links[cursor.index + 1];
@@ -178,8 +192,9 @@ async function replaySegment(
   { disk, onRecord }: RecoveryOptions,
   file: SegmentFile,
   cursor: Cursor,
-  { end, verifyDataAfter }: { end: number; verifyDataAfter: number },
+  limits: { end: number; verifyDataAfter: number; giveAfter: number },
 ): Promise<Break | undefined> {
+  const { end, verifyDataAfter, giveAfter } = limits;
   const fd = disk.open(file.path, 'r');
   try {
     const { id, mark } = file;
@@ -203,7 +218,8 @@ async function replaySegment(
       cursor.predecessor = reader.predecessor;
       if (step === 'end') return undefined;
       if (step === 'bad') return { file, offset: reader.at, problem: reader.problem };
-      if (reader.record !== undefined) onRecord(reader.record);
+      const { record } = reader;
+      if (record !== undefined && record.revision > giveAfter) onRecord(record);
     }
   } finally {
     disk.close(fd);
@@ -267,11 +283,11 @@ function lostError(dir: string, chain: Chain, revision: number): SessfsError {
 }
 
 /** The log is whole and yet the index knows more: a power cut took what was never synced. */
-function aheadError(dir: string, from: LogPos): SessfsError {
+function aheadError({ dir, from = 0 as LogPos }: RecoveryOptions): SessfsError {
   const place = `segment ${segmentOf(from)}, offset ${offsetOf(from)}`;
   return new SessfsError(
     'INDEX_CORRUPT',
-    `Cannot go on in log "${dir}": the index was written up to ${place}, where no record ends`,
+    `Cannot go on in log "${dir}": the index was written up to ${place}, which the log does not reach`,
     { hint: 'Remove the index: it is made anew from the log' },
   );
 }

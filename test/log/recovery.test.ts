@@ -361,6 +361,23 @@ describe('power cuts', () => {
     expect(revisionsOf((await openLog(disk)).seen)).toEqual([1, 2, 3]);
   });
 
+  test('that take a record from the middle of what the index knows are found', async () => {
+    const { disk, positions } = await makeLog({ synced: 4, last: 12, segmentBytes: 400 });
+    const from = positions[9];
+    const { log, seen } = await openLog(disk.clone(), { from });
+    expect(revisionsOf(seen)).toEqual([10, 11, 12]);
+    expect(log.head).toBeGreaterThan(positions[11] ?? 0);
+    for (const [index, pos] of positions.entries()) {
+      const torn = disk.clone();
+      torn.flipBit(fileOf(pos), offsetOf(pos) + 60);
+      const { code } = await failureOf(openLog(torn, { from }));
+      const isRead = fileOf(pos) >= fileOf(positions[4] ?? pos);
+      const wanted = !isRead || index > 8 ? 'none' : index < 4 ? 'LOG_CORRUPT' : 'INDEX_CORRUPT';
+      expect({ index, code }).toEqual({ index, code: wanted });
+      expect(torn.openCount === 0).toBe(wanted !== 'none');
+    }
+  });
+
   test('right after it was made leave an empty log', async () => {
     const disk = new MemoryDisk();
     await openLog(disk, { create: true });
