@@ -68,6 +68,13 @@ interface Found {
 
 /** What never changes; the kernel drops it anyway when it needs the memory. */
 const LONG_TTL_MS = 24 * 3600 * 1000;
+/**
+ * Owner and mode of a directory of `.versions` follow the live directory's, its time the history; the
+ * kernel asks for them at every component of every path, which was nine of ten messages of `ls -l`.
+ * Listings are not cached, so they are right at once all the same; without OPENDIR messages this
+ * would have to be 0, because the kernel then caches listings and compares the time.
+ */
+const DIRECTORY_ATTR_TTL_MS = 1000;
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
 const SEEK_DATA = 3;
@@ -286,8 +293,7 @@ export class VersionsTree {
       case 'past': {
         const ownership = await this.#past.ownershipOf(await this.#past.get(node));
         const attr = attrOfOwn(nodeid, S_IFDIR, { ownership, sizeBytes: 0 });
-        // Owner and mode follow the live directory's, the time its history.
-        return { nodeid, attr, entryTtlMs, attrTtlMs: 0 };
+        return { nodeid, attr, entryTtlMs, attrTtlMs: DIRECTORY_ATTR_TTL_MS };
       }
       case 'moment':
         if (inode === undefined) throw new FsError(Errno.ESTALE, `ino ${node.ino} at r${node.at}`);
