@@ -7,13 +7,21 @@
 import { errnoName } from './errno.ts';
 import type { Errno } from './errno.ts';
 
-/** A system call's failure, turned into a reply in one place (src/fuse). */
+/**
+ * A system call's failure, turned into a reply in one place (src/fuse).
+ *
+ * It has no stack: failures are answers, programs ask for them by the thousand (ENOTEMPTY, EOPNOTSUPP),
+ * and writing a stack down costs more than all the rest.
+ */
 export class FsError extends Error {
   override readonly name = 'FsError';
   readonly errno: Errno;
 
   constructor(errno: Errno, detail?: string) {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(detail === undefined ? errnoName(errno) : `${errnoName(errno)}: ${detail}`);
+    Error.stackTraceLimit = limit;
     this.errno = errno;
   }
 }
