@@ -8,7 +8,6 @@
 import type { Attr } from '../fuse/file-system.ts';
 import type { Node, Version } from '../history/store.ts';
 import type { NodeId } from '../shared/brands.ts';
-import { S_IFMT, isDirectory } from '../shared/mode.ts';
 import type { Ownership } from './virtual-nodes.ts';
 
 const BLOCK_BYTES = 512;
@@ -76,11 +75,4 @@ export function attrOfVersion(nodeid: NodeId, version: Version, node: Node | und
     gid: version.gid,
     rdev: node?.rdev ?? 0,
   };
-}
-
-export const typeOf = (mode: number): number => mode & S_IFMT;
-
-/** What a text about a file may be read by: whoever could read the file. */
-export function readableAs(mode: number): number {
-  return isDirectory(mode) ? mode & 0o555 : mode & 0o444;
 }

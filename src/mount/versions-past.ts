@@ -34,8 +34,6 @@ export interface MissingContent {
 export interface VersionsHistory extends History {
   /** Every file below a directory at a revision whose content retention has removed. */
   listMissing?(dir: Ino, at: Revision): Promise<readonly MissingContent[]>;
-  /** An inode as it was before it went away; without it a removed directory is its owner's above only. */
-  findLastNode?(ino: Ino): Promise<Node | undefined>;
 }
 
 export interface Past extends PastPath {
@@ -185,19 +183,18 @@ export class PastFinder {
     return entry && isDirectory(entry.type) ? entry.ino : undefined;
   }
 
+  /** What is the directory now; else what was it last, as far as history still knows the inode. */
   async #findLastNode(past: Past): Promise<Node | undefined> {
     const { latest } = this.#history.status();
     const inos = [...(past.lineage?.inos ?? [])].toReversed();
     if (past.path.length === 0) inos.unshift(past.dir);
+    let last: Node | undefined;
     for (const ino of inos) {
       const node = await this.#history.findNode(ino, latest);
-      if (node !== undefined) return node;
+      if (node !== undefined && node.nlink > 0) return node;
+      last ??= node;
     }
-    for (const ino of inos) {
-      const node = await this.#history.findLastNode?.(ino);
-      if (node !== undefined) return node;
-    }
-    return undefined;
+    return last;
   }
 
   /** Changes whenever the listing may have changed: a kernel that caches it compares this time. */

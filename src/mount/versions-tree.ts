@@ -45,7 +45,14 @@ import { findXattr, listXattrs } from './versions-xattrs.ts';
 import { VirtualListings } from './virtual-listings.ts';
 import type { ListedNode } from './virtual-listings.ts';
 import { VIRTUAL_BASE, VirtualNodes, nodeIdOf } from './virtual-nodes.ts';
-import type { IndexNode, LinkNode, MomentNode, TextNode, VirtualNode } from './virtual-nodes.ts';
+import type {
+  IndexNode,
+  LinkNode,
+  MomentNode,
+  PastNode,
+  TextNode,
+  VirtualNode,
+} from './virtual-nodes.ts';
 
 export interface VersionsTreeOptions {
   readonly history: VersionsHistory;
@@ -344,7 +351,7 @@ export class VersionsTree {
     return byName([...listed, { name: INCOMPLETE_NAME, ino, type: S_IFREG, node: undefined }]);
   }
 
-  async #listPast(where: VirtualNode & { kind: 'past' }): Promise<readonly ListedNode[]> {
+  async #listPast(where: PastNode): Promise<readonly ListedNode[]> {
     const past = await this.#past.get(where);
     const listed = new Map<Name, ListedNode>();
     const add = (name: Name, type: number, node: VirtualNode, isFixed: boolean): void => {

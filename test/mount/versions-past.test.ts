@@ -78,6 +78,8 @@ describe('past names', () => {
     expect((await t.at('home/diary')).attr).toMatchObject({ mode: 0o40550, uid: 1000 });
     t.history.remove('home');
     expect((await t.at('home')).attr).toMatchObject({ mode: 0o40500, uid: 0 });
+    t.history.mkdir('home', 0o711);
+    expect((await t.at('home')).attr).toMatchObject({ mode: 0o40511, uid: 0 });
   });
 
   it('change the time of their directory when they change, for a kernel that caches listings', async () => {
