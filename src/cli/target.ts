@@ -9,8 +9,8 @@ import { readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 
 import { ControlClient } from '../control/client.ts';
-import { findSessionMount, readMountTable } from '../control/mount-table.ts';
-import type { MountEntry } from '../control/mount-table.ts';
+import { findSessionMount, readMountTable } from '../control/session-mounts.ts';
+import type { MountEntry } from '../control/session-mounts.ts';
 import { findStoreRoot, storeLayout } from '../daemon/store-layout.ts';
 import { parseVersionSpec } from '../history/version-spec.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -110,13 +110,7 @@ function followSymlinks(absolute: string, table: readonly MountEntry[]): string 
     }
     left -= 1;
     if (left < 0) return undefined;
-    todo = [
-      ...posix
-        .resolve(done, target)
-        .split('/')
-        .filter((p) => p !== ''),
-      ...todo,
-    ];
+    todo.unshift(...componentsOf(posix.resolve(done, target)));
     done = '/';
   }
   return done;

@@ -15,9 +15,9 @@ import {
   parseSessionMount,
   readMountTable,
   sourceOf,
-} from '../control/mount-table.ts';
+} from '../control/session-mounts.ts';
 import type { SessionRecord } from '../control/protocol.ts';
-import * as fuseMount from '../fuse/mount.ts';
+import { abortConnection } from '../fuse/mount-table.ts';
 import { mountFuse, unmount } from '../fuse/mount.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { nameFromText, nameToText } from '../shared/names.ts';
@@ -75,11 +75,8 @@ export class KernelMounts implements MountPort {
     return above && nameToText(above.mountPoint);
   }
 
-  async abort(mountPoint: string): Promise<void> {
-    if ('abortConnection' in fuseMount) {
-      const f: any = fuseMount.abortConnection;
-      await f(mountPoint);
-    }
+  abort(mountPoint: string): void {
+    abortConnection(mountPoint);
   }
 
   closeFd(fd: number): void {

@@ -18,6 +18,6 @@ export interface MountPort {
   /** The mount of sessfs that a path is on, if it is on one. */
   findMountAbove(path: string): string | undefined;
   /** Fails every request of the connection: the last resort when its server is gone. */
-  abort(mountPoint: string): Promise<void>;
+  abort(mountPoint: string): void;
   closeFd(fd: number): void;
 }

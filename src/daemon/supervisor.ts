@@ -287,7 +287,12 @@ export class Supervisor {
     }
     for (const mountPoint of points) {
       logger.warn({ mountPoint }, 'Cleaning up a mount left behind');
-      await mounts.abort(mountPoint).catch(() => undefined);
+      try {
+        // Whoever hangs there is freed; detaching alone would leave them.
+        mounts.abort(mountPoint);
+      } catch (error) {
+        logger.debug({ mountPoint, err: error }, 'Cannot abort the connection');
+      }
       await mounts.unmount(mountPoint, { lazy: true }).catch((error: unknown) => {
         logger.error({ mountPoint, err: error }, 'Cannot detach the mount left behind');
       });

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { ControlClient } from '../../src/control/client.ts';
-import { listMountsBelow, readMountTable } from '../../src/control/mount-table.ts';
+import { listMountsBelow, readMountTable } from '../../src/control/session-mounts.ts';
 import type { SessionInfo } from '../../src/control/protocol.ts';
 import { storeLayout } from '../../src/daemon/store-layout.ts';
 import { eventually, run } from './run.ts';
