@@ -6,6 +6,8 @@
  * that the thread sleeps in the event loop. An idle connection costs nothing.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
+
 import koffi from 'koffi';
 
 import { Errno, errnoName } from '../shared/errno.ts';
@@ -27,6 +29,8 @@ const MAX_TURN_MS = 1;
 const MESSAGES_PER_CLOCK = 32;
 /** No request for so long is idle, in milliseconds. */
 const DEFAULT_IDLE_MS = 20;
+/** How long stop() waits for notifications to reach the kernel, in milliseconds. */
+const NOTIFY_GRACE_MS = 1000;
 
 export interface ConnectionOptions {
   /** /dev/fuse, mounted, opened O_NONBLOCK. It stays open when the connection ends. */
@@ -85,6 +89,11 @@ export class Connection {
 
   /** Reads no further request, sends what is pending, and leaves the descriptor open for a successor. */
   async stop(): Promise<void> {
+    // Still serving: the kernel may want an answer from us before it takes a notification.
+    await Promise.race([
+      this.#notifier.drained(),
+      delay(NOTIFY_GRACE_MS, undefined, { ref: false }),
+    ]);
     this.#poll?.close();
     this.#poll = undefined;
     clearTimeout(this.#idleTimer);
@@ -92,6 +101,7 @@ export class Connection {
     if (pending > 0) {
       await new Promise<void>((resolve) => (this.#dispatcher.onDrained = resolve));
     }
+    this.#notifier.close();
     this.#resolveEnded?.();
   }
 
@@ -185,6 +195,7 @@ export class Connection {
     this.#poll.close();
     this.#poll = undefined;
     clearTimeout(this.#idleTimer);
+    this.#notifier.close();
     this.#fileSystem.disconnected?.();
     this.#resolveEnded?.();
   }

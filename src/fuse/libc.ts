@@ -13,8 +13,6 @@ import { Errno } from '../shared/errno.ts';
 interface Libc {
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
-  /** On a thread of libuv's pool; `done` gets the result, or a negative errno. */
-  writeOnPool(fd: number, address: number, length: number, done: (result: number) => void): void;
   open(path: string, flags: number): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;
   /** On a thread of libuv's pool; `done` gets 0, or a negative errno. */
@@ -39,11 +37,9 @@ function load(): Libc {
   const library = koffi.load(process.platform === 'linux' ? 'libc.so.6' : null);
   const fcntl = library.func('fcntl', 'int', ['int', 'int', 'int']);
   const umount2 = library.func('umount2', 'int', ['str', 'int']);
-  const write = library.func('write', 'int64', ['int', 'uintptr_t', 'size_t']);
   return {
     read: library.func('read', 'int64', ['int', 'uintptr_t', 'size_t']),
-    write,
-    writeOnPool: (fd, address, length, done) => write.async(fd, address, length, fromPool(done)),
+    write: library.func('write', 'int64', ['int', 'uintptr_t', 'size_t']),
     open: library.func('open', 'int', ['str', 'int']),
     mount: library.func('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']),
     umount2OnPool: (target, flags, done) => umount2.async(target, flags, fromPool(done)),
