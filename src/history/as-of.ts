@@ -118,7 +118,7 @@ export class AsOf {
     for (const { name, ino, type, since } of await this.#volume.listings.listAll(dir)) {
       if (since <= at) names.set(name, { name, ino, type });
     }
-    if (inode.since > at) {
+    if (inode.contentRevision > at) {
       for (const { name, ino, type, since, to } of await this.listAllPast(dir)) {
         if (since <= at && to > at) names.set(name, { name, ino, type });
       }

@@ -257,7 +257,7 @@ export class Rollbacks {
       return;
     }
     const children = await this.#listRemovedWith(removed);
-    const first = children.reduce((least, child) => Math.min(least, child.to), removed.to);
+    const first = children.reduce<number>((least, child) => Math.min(least, child.to), removed.to);
     const node = await this.#asOf.findNode(removed.ino, (first - 1) as Revision);
     if (node === undefined) return;
     const ino = await plan.restore(node, place);

@@ -28,7 +28,7 @@ export class InodeRecord {
   readonly born: Revision;
   /** The revision from which these attributes hold. */
   since: Revision;
-  /** The newest revision that changed the content. */
+  /** The newest revision that changed the content; of a directory, its names. */
   contentRevision: Revision;
   /** The newest version; 0 before the first. INVARIANT: cutRevision ≥ contentRevision means nothing to cut. */
   cutRevision = 0 as Revision;

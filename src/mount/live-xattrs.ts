@@ -45,7 +45,7 @@ export class LiveXattrs {
   async #findOwn(inode: InodeRecord, name: string): Promise<Uint8Array | undefined> {
     switch (name) {
       case 'revision':
-        return inode.cutRevision === 0 ? undefined : Buffer.from(`r${inode.cutRevision}`);
+        return inode.cutRevision === 0 ? undefined : Buffer.from(String(inode.cutRevision));
       case 'tier':
         return Buffer.from('standard');
       case 'hash':

@@ -421,7 +421,7 @@ export class VolumeFileSystem implements FileSystem {
 /** The path of a live directory from the root, or undefined for one that was removed. */
 export function pathOf(volume: Volume, dir: Ino): Name[] | undefined {
   const path: Name[] = [];
-  for (let ino = dir; ino !== ROOT_INO; ) {
+  for (let ino = dir; ino !== ROOT_INO;) {
     const inode = volume.state.findInode(ino);
     if (inode === undefined || inode.nlink === 0) return undefined;
     path.unshift(inode.name);

@@ -377,6 +377,7 @@ function dropCapabilities(inode: InodeRecord): void {
 function touchDirectory(state: State, directory: InodeRecord, at: Moment): void {
   if (directory.mtime.sec === at.time.sec) state.markDirty(directory);
   else touch(state, directory, at);
+  directory.contentRevision = at.revision;
   directory.mtime = at.time;
   directory.ctime = at.time;
 }
