@@ -11,6 +11,7 @@ import { Connection } from '../../src/fuse/connection.ts';
 import type { ConnectionOptions } from '../../src/fuse/connection.ts';
 import { mountFuse, unmount } from '../../src/fuse/mount.ts';
 import type { MountOptions } from '../../src/fuse/mount.ts';
+import { serveNative } from '../../src/fuse/native-driver.ts';
 import type { Name, NodeId } from '../../src/shared/brands.ts';
 import { Inode, MemoryFileSystem } from './memory-file-system.ts';
 
@@ -19,6 +20,7 @@ interface ServerArguments {
   readonly isAsync?: boolean;
   readonly init?: ConnectionOptions['init'];
   readonly spinMs?: number;
+  readonly driver?: 'kernel' | 'fuse-native';
 }
 
 const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -34,6 +36,10 @@ async function main(options: ServerArguments): Promise<void> {
     gid: process.getgid?.() ?? 0,
   });
   fileSystem.isAsync = options.isAsync ?? false;
+  if (options.driver === 'fuse-native') {
+    await serveNatively(options, fileSystem);
+    return;
+  }
   const fd = await mountFuse(options.mount);
   const connection = new Connection({
     fd,
@@ -54,6 +60,21 @@ async function main(options: ServerArguments): Promise<void> {
   await ended;
   say({ ended: true });
   process.exit(0);
+}
+
+async function serveNatively(
+  options: ServerArguments,
+  fileSystem: MemoryFileSystem,
+): Promise<void> {
+  const native = await serveNative({ ...options.mount, fileSystem, logger });
+  say({ mounted: true, pid: process.pid });
+  process.stdin.on('end', () => {
+    void native.unmount().then(() => {
+      say({ ended: true });
+      process.exit(0);
+    }, say);
+  });
+  process.stdin.resume();
 }
 
 async function obey(
