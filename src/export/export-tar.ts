@@ -135,17 +135,15 @@ async function packNode(work: Work, path: string, node: Node): Promise<void> {
   if (linkTo !== undefined) {
     await packEntry(work, entry.header);
     list({ ...listed, linkTo: nameToText(linkTo) });
-  } else if (isRegular(node.mode) && node.size > 0) {
-    const sha256 = await packContent(work, entry.header, node);
-    list({ ...listed, sha256 });
+  } else if (isRegular(node.mode)) {
+    list({ ...listed, sha256: await packContent(work, entry.header, node) });
   } else {
     await packEntry(work, entry.header);
-    const sha256 = isRegular(node.mode) ? createHash('sha256').digest('hex') : undefined;
-    list(sha256 === undefined ? listed : { ...listed, sha256 });
+    list(listed);
   }
 }
 
-/** An entry without content. */
+/** An entry that has no content: tar-stream does not wait for the end of any. */
 function packEntry({ pack }: Work, header: EntryHeader): Promise<void> {
   return new Promise((resolve, reject) => {
     pack.entry(header, (error) => (error ? reject(error) : resolve()));
