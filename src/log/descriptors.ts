@@ -8,7 +8,7 @@ import type { SegmentId } from '../shared/brands.ts';
 import type { Disk } from './disk.ts';
 
 /** Enough for a working set of 2 GiB in segments of 64 MiB. */
-export const DEFAULT_DESCRIPTORS_MAX = 32;
+const DEFAULT_DESCRIPTORS_MAX = 32;
 
 export class Descriptors {
   readonly #disk: Disk;

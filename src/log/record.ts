@@ -76,7 +76,7 @@ const U32 = 2 ** 32;
 
 const NO_CRCS: readonly number[] = [];
 
-export const chunkCount = (dataLength: number): number => Math.ceil(dataLength / DATA_CHUNK_BYTES);
+const chunkCount = (dataLength: number): number => Math.ceil(dataLength / DATA_CHUNK_BYTES);
 
 /** The length of a record up to its data. */
 export const metaLengthOf = (payloadLength: number, dataLength: number): number =>

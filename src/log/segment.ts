@@ -9,11 +9,11 @@ import type { LogPos, Revision, SegmentId } from '../shared/brands.ts';
 import type { Time } from '../shared/time.ts';
 
 /** LogPos = segment × SEGMENT_SPAN + offset: below 2^53 for two million segments. */
-export const SEGMENT_SPAN = 2 ** 32;
+const SEGMENT_SPAN = 2 ** 32;
 export const SEGMENT_ID_MAX = 2 ** 21 - 1;
 
 export const SEGMENT_HEADER_BYTES = 128;
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 /** The size at which a segment is full: small enough to copy, clean and back up as one piece. */
 export const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
