@@ -20,7 +20,7 @@ const CASES: readonly (readonly [string, string])[] = [
   ],
   ['mv over', 'echo one > a; echo two > b; mv b a; mkdir d; mv a d; mv d/a d/b'],
   ['>>', 'for i in $(seq 2000); do echo $i >> log; done'],
-  ['> f', 'for i in $(seq 300); do seq $i > f; done; : > empty; echo x > y; : > y'],
+  ['> f', 'for i in $(seq 100); do seq $i > f; done; : > empty; echo x > y; : > y'],
   [
     'truncate',
     'seq 10000 > f; truncate -s 100 f; truncate -s 100000 f; truncate -s +5 f; echo end >> f',
@@ -58,7 +58,7 @@ with open('g', 'r+b') as g: g.seek(99990); g.write(b'x' * 100)
   ],
   [
     'a patch',
-    'seq 50 > f; seq 50 | sed s/25/changed/ > g; diff -u f g > p || true; patch -s f p; cmp f g; rm -f f.orig',
+    'seq 50 > f; seq 50 | sed s/25/changed/ > g; diff -u --label f --label g f g > p || true; patch -s f p; cmp f g; rm -f f.orig',
   ],
   ['many small renames', 'for i in $(seq 500); do echo $i > t; mv t f$((i % 7)); done'],
   ['split and cat', 'seq 100000 > f; split -b 10000 f part-; cat part-* | cmp - f'],
@@ -71,17 +71,17 @@ with open('g', 'r+b') as g: g.seek(99990); g.write(b'x' * 100)
 realWork('Editing', (pair) => {
   test.skipIf(needs).each(CASES)('%s', async (_title, script) => {
     await pair.both(script);
-    await pair.expectSame();
-    await pair.expectHistoryOfNow();
+    expect(await pair.differences()).toBe('');
+    expect(await pair.differencesFromNow()).toBe('');
   });
 
   test.skipIf(needs)('a sparse file of 5 GiB keeps its holes through cp', async () => {
     const work = `truncate -s 5G s; printf middle | dd of=s bs=1 seek=3000000000 conv=notrunc status=none; printf end >> s
-cp --sparse=always s t; stat -c %s s t; tail -c 9 t | od -c; dd if=t bs=1 skip=3000000000 count=6 status=none; cmp s t && echo same
-test "$(du -k t | cut -f1)" -lt 4096 && echo sparse; rm s t`;
-    const { mounted, plain } = await pair.both(work);
-    expect(mounted).toContain('same\nsparse\n');
-    expect(mounted).toBe(plain);
+cp --sparse=always s t; stat -c %s s t; dd if=t bs=1 skip=3000000000 count=6 status=none; tail -c 4 t | od -An -c
+cmp s t && echo same; test "$(du -k t | cut -f1)" -lt 4096 && echo sparse; rm s t`;
+    expect(await pair.onMount(work)).toBe(
+      '5368709123\n5368709123\nmiddle  \\0   e   n   d\nsame\nsparse\n',
+    );
   });
 
   test.skipIf(needs)('a pipe of tools gives the same sums', async () => {

@@ -27,9 +27,11 @@ git config gc.auto 0; git add -A; git commit -qm first`);
         await writeFile(path, makeText(random));
       }
       await appendFile(join(dir, 'journal'), `${commit}\n`);
-      const remove = `git rm -q part-${commit % 20}/dir-${commit}/file-${commit * 25}.txt`;
+      const remove = `git rm -qf part-${commit % 20}/dir-${commit}/file-${commit * 25}.txt`;
       await pair.prepare(`cd repo; ${remove}; git add -A; git commit -qm 'change ${commit}'`);
     }
+    // Once here, not in every clone: finding deltas takes longer than all the rest.
+    await pair.prepare('git -C repo gc -q');
   }, SETUP_TIMEOUT_MS);
 
   const clone = 'git clone -q "file://$IN/repo" clone; cd clone';
@@ -38,13 +40,13 @@ git config gc.auto 0; git add -A; git commit -qm first`);
     await pair.both(
       `${clone}; git fsck --full 2> /dev/null; rm -rf .git/index .git/logs .git/objects`,
     );
-    await pair.expectSame();
-    await pair.expectHistoryOfNow();
+    expect(await pair.differences()).toBe('');
+    expect(await pair.differencesFromNow()).toBe('');
   });
 
   test.skipIf(lacksTools('git'))('status is clean after every checkout', async () => {
     const statuses = await pair.onMount(`${clone}
-for commit in HEAD~20 HEAD~3 HEAD~12 main; do git checkout -q $commit; git status --porcelain; done`);
+for commit in main~20 main~3 main~12 main; do git checkout -q $commit; git status --porcelain; done`);
     expect(statuses).toBe('');
   });
 
@@ -52,7 +54,7 @@ for commit in HEAD~20 HEAD~3 HEAD~12 main; do git checkout -q $commit; git statu
     'the files of an old commit are what they are on ext4',
     async () => {
       await pair.both(`${clone}; git checkout -q HEAD~15; rm -rf .git`);
-      await pair.expectSame();
+      expect(await pair.differences()).toBe('');
     },
   );
 

@@ -23,8 +23,8 @@ chmod 2775 part-3; cd ..; tar cf tree.tar tree`);
     'tar x of ten thousand files gives what it gives on ext4',
     async () => {
       await pair.both('tar xpf "$IN/tree.tar"');
-      await pair.expectSame({ times: true });
-      await pair.expectHistoryOfNow();
+      expect(await pair.differences({ times: true })).toBe('');
+      expect(await pair.differencesFromNow()).toBe('');
     },
   );
 
@@ -39,14 +39,16 @@ chmod 2775 part-3; cd ..; tar cf tree.tar tree`);
   );
 
   test('cp -a copies a tree within the mount', async () => {
-    await pair.onMount('cp -a "$IN/tree" one; cp -a one two; diff -r --no-dereference one two');
+    await pair.onMount(
+      'cp -a "$IN/tree" one; cp -a one two; diff -r --no-dereference -x fifo one two',
+    );
     await pair.onPlain('cp -a "$IN/tree" one; cp -a one two');
-    await pair.expectSame({ times: true });
+    expect(await pair.differences({ times: true })).toBe('');
   });
 
   test.skipIf(lacksTools('rsync'))('rsync -a in and out changes nothing', async () => {
     await pair.both('rsync -aH "$IN/tree/" tree/');
-    await pair.expectSame({ times: true });
+    expect(await pair.differences({ times: true })).toBe('');
     const out = await pair.onMount(
       'rsync -aH tree/ "$IN/back/"; rsync -aHnci "$IN/tree/" "$IN/back/"',
     );
@@ -59,7 +61,7 @@ chmod 2775 part-3; cd ..; tar cf tree.tar tree`);
 rm -rf source/part-5; echo changed >> source/part-6/dir-6/file-150.txt; mv source/part-7 source/part-new
 rsync -a --delete --inplace source/ tree/`;
     await pair.both(work);
-    await pair.expectSame();
+    expect(await pair.differences()).toBe('');
   });
 
   test('rm -rf leaves nothing, and the moment before has it all', async () => {
@@ -76,11 +78,13 @@ rsync -a --delete --inplace source/ tree/`;
   });
 
   test('a directory of 100,000 names is listed, read and removed', async () => {
-    const work = `mkdir d; cd d; seq 1 ${ENTRIES} | xargs touch; ls -f | wc -l; ls | sha256sum
-find . -name '*77' | sort | sha256sum; echo text > 4242; cat 4242; stat -c %h .
-seq 1 2 ${ENTRIES} | xargs rm; ls | wc -l; cd ..; rm -rf d; test ! -e d`;
-    const { mounted, plain } = await pair.both(work);
-    expect(mounted).toBe(plain);
+    const count = ENTRIES;
+    await pair.onMount(`mkdir d; cd d; seq ${count} | xargs touch; test $(ls -f | wc -l) -eq ${count + 2}
+ls > "$IN/names"; seq ${count} | LC_ALL=C sort | cmp - "$IN/names"; test $(find . -name '*77' | wc -l) -eq ${count / 100}
+echo text > 4242; test "$(cat 4242)" = text; test $(stat -c %h .) -eq 2
+seq 1 2 ${count} | xargs rm; ls > "$IN/names"; seq 2 2 ${count} | LC_ALL=C sort | cmp - "$IN/names"`);
+    expect(await pair.differencesFromNow()).toBe('');
+    expect(await pair.onMount('rm -rf d; ls')).toBe('');
   });
 
   test('find, du, wc and grep over a tree agree', async () => {
