@@ -115,18 +115,26 @@ async function openFrontend(
     : openNativeFrontend(options, fileSystem, logger);
 }
 
-function openKernelFrontend(
+/** Resolves when INIT is over: from then on a successor knows what it needs to resume. */
+async function openKernelFrontend(
   options: VolumeServerOptions,
   fileSystem: FileSystem,
   logger: Logger,
-): Frontend {
+): Promise<Frontend> {
+  let onConnected: (() => void) | undefined;
+  const connected = new Promise<void>((resolve) => (onConnected = resolve));
   const connection = new Connection({
     fd: FUSE_FD,
-    fileSystem: withConnected(fileSystem, (info) => tell({ event: 'connected', info })),
+    fileSystem: withConnected(fileSystem, (info) => {
+      tell({ event: 'connected', info });
+      onConnected?.();
+    }),
     logger,
     resume: options.resume,
   });
   const ended = connection.run();
+  // A mount that is gone before it began is told by `ended`.
+  await Promise.race([connected, ended]);
   return { ended, stats: () => connection.stats(), stop: () => connection.stop() };
 }
 
