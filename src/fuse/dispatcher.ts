@@ -120,14 +120,21 @@ export class Dispatcher implements Exchange {
 
   defer<T>(promise: Promise<T>, encode: (reply: Reply, value: T) => number): typeof DEFERRED {
     const { opcode, uniqueLow, uniqueHigh } = this.frame;
+    // There is one reply buffer: what is encoded in it is sent before anything else can run.
+    const finish = (encodeResult: () => number): void => {
+      let result: number;
+      try {
+        result = encodeResult();
+      } catch (error) {
+        result = -this.#errnoOf(error, opcode);
+      }
+      this.#send(this.reply, result, uniqueLow, uniqueHigh);
+    };
     this.#whenSettled(
-      promise
-        .then(
-          (value) => encode(this.reply, value),
-          (error: unknown) => -this.#errnoOf(error, opcode),
-        )
-        .catch((error: unknown) => -this.#errnoOf(error, opcode))
-        .then((result) => this.#send(this.reply, result, uniqueLow, uniqueHigh)),
+      promise.then(
+        (value) => finish(() => encode(this.reply, value)),
+        (error: unknown) => finish(() => -this.#errnoOf(error, opcode)),
+      ),
     );
     return DEFERRED;
   }

@@ -8,7 +8,6 @@
 import type { Attr } from '../fuse/file-system.ts';
 import type { Node, Version } from '../history/store.ts';
 import type { NodeId } from '../shared/brands.ts';
-import { isDirectory } from '../shared/mode.ts';
 import type { Ownership } from './virtual-nodes.ts';
 
 const BLOCK_BYTES = 512;
@@ -48,8 +47,7 @@ export function attrOfNode(nodeid: NodeId, node: Node): Attr {
     ctime: node.ctime,
     btime: node.btime,
     mode: node.mode,
-    // As on btrfs: not counted. The state of a directory in a moment is exact to the second only.
-    nlink: isDirectory(node.mode) ? 1 : node.nlink,
+    nlink: node.nlink,
     uid: node.uid,
     gid: node.gid,
     rdev: node.rdev,

@@ -208,7 +208,7 @@ function addName(state: State, at: Moment, parent: Ino, name: Name, inode: Inode
   state.setDentry(parent, name, dentry);
   state.index.put(dentryKey(parent, hashName(name), name), encodeDentry(dentry));
   const directory = getInode(state, parent);
-  touchDirectory(state, directory, at);
+  touchDirectory(state, directory, dentry.type, at);
   directory.size += 1;
   if (dentry.type === S_IFDIR) directory.nlink += 1;
 }
@@ -237,7 +237,7 @@ function detachName(state: State, at: Moment, parent: Ino, name: Name): Dentry {
     state.index.put(key, encodePastDentry(dentry, at.actor));
   }
   const directory = getInode(state, parent);
-  touchDirectory(state, directory, at);
+  touchDirectory(state, directory, dentry.type, at);
   directory.size -= 1;
   if (dentry.type === S_IFDIR) directory.nlink -= 1;
   return dentry;
@@ -371,11 +371,13 @@ function dropCapabilities(inode: InodeRecord): void {
 /**
  * Before a directory's names change.
  *
- * Its times in a moment are exact to the second: changes within the same second share one state, or
- * unpacking an archive would leave a state of the directory for every file in it.
+ * Its times and size in a moment are exact to the second: changes within the same second share one state,
+ * or unpacking an archive would leave a state of the directory for every file in it. Its link count is
+ * exact: subdirectories are few.
  */
-function touchDirectory(state: State, directory: InodeRecord, at: Moment): void {
-  if (directory.mtime.sec === at.time.sec) state.markDirty(directory);
+function touchDirectory(state: State, directory: InodeRecord, type: number, at: Moment): void {
+  const isSameSecond = directory.mtime.sec === at.time.sec;
+  if (isSameSecond && type !== S_IFDIR) state.markDirty(directory);
   else touch(state, directory, at);
   directory.contentRevision = at.revision;
   directory.mtime = at.time;
