@@ -8,6 +8,8 @@ import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { promisify } from 'node:util';
 
+import { CAPABILITIES } from '../fuse/capabilities.ts';
+
 export interface HostCheck {
   readonly name: string;
   /** `missing` is needed; `optional` is needed for something that not everybody does. */
@@ -181,7 +183,12 @@ function checkFuseNative(): HostCheck {
 
 /** Rows of the table of capabilities. */
 export function listCapabilities(): string[][] {
-  return [];
+  return CAPABILITIES.map(({ title, support, note }) => [
+    title,
+    support.kernel,
+    support['fuse-native'],
+    note ?? '',
+  ]);
 }
 
 function isAtLeast(version: string, wanted: readonly [number, number]): boolean {

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 
 import type { Logger } from 'pino';
 
+import { sourceOf } from '../control/session-mounts.ts';
 import type { ServerInfo, ServerState, SessionRecord } from '../control/protocol.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -106,9 +107,12 @@ export class SessionServer {
     // Not the current process any more: that it ends once the mount is gone is expected.
     const process = this.#process;
     this.#process = undefined;
+    // What libfuse has mounted it takes away itself, when its server stops.
+    const isNative = this.#fuseFd === undefined;
+    if (isNative && process !== undefined) await this.#stopGracefully(process);
     const warning = await this.#unmountOrDetach(mountPoint);
     this.#mountPoint = undefined;
-    if (process !== undefined) await this.#stopGracefully(process);
+    if (!isNative && process !== undefined) await this.#stopGracefully(process);
     this.#closeFuse();
     this.#setDown(undefined);
     return warning;
@@ -167,7 +171,8 @@ export class SessionServer {
         socketPath: this.socketPath,
         serve,
         mountPoint: record.mountPoint,
-        allowOther: record.options.allowOther,
+        fsName: sourceOf(record.id, this.#deps.layout.root),
+        options: record.options,
         uid: record.uid,
         gid: record.gid,
         cutIntervalSeconds: config.cutIntervalSeconds,

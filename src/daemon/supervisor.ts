@@ -17,6 +17,7 @@ import type {
   CreateRequest,
   DaemonStatus,
   SessionInfo,
+  SessionOptions,
   SessionRecord,
 } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -137,6 +138,8 @@ export class Supervisor {
       const id = makeSessionId();
       const { layout, mounts } = this.#options;
       const owner = this.#ownerOf(request);
+      const options = { ...this.#config.sessionDefaults, ...request.options };
+      assertDriverFits(options, owner);
       const mountPoint = request.mountPoint ?? join(layout.mountsDir, id);
       if (request.mountPoint !== undefined) await assertMountPoint(mountPoint, mounts);
       const record: SessionRecord = {
@@ -149,7 +152,7 @@ export class Supervisor {
         ended: undefined,
         mountPoint,
         mounted: true,
-        options: { ...this.#config.sessionDefaults, ...request.options },
+        options,
       };
       await this.#registry.put(record);
       try {
@@ -401,6 +404,16 @@ export class Supervisor {
 function makeSessionId(): string {
   const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
   return Array.from(randomBytes(12), (byte) => alphabet[byte & 31]).join('');
+}
+
+/** libfuse mounts for whoever runs it, and that is the daemon. */
+function assertDriverFits(options: SessionOptions, owner: { uid: number }): void {
+  if (options.driver === 'kernel' || options.allowOther || owner.uid === process.getuid?.()) return;
+  throw new SessfsError(
+    'USAGE',
+    `Cannot create a session for uid ${owner.uid} with fuse-native: its mount would be closed to that user`,
+    { hint: 'Add --allow-other, or use the kernel driver' },
+  );
 }
 
 function withWarning(

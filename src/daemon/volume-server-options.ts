@@ -5,6 +5,7 @@
  * Everything later goes over the volume's socket, so that it works for a supervisor started anew.
  */
 
+import type { SessionOptions } from '../control/protocol.ts';
 import type { WireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import type { LogLevel } from './config.ts';
@@ -24,7 +25,9 @@ export interface VolumeServerOptions {
   /** `kernel`: serves FUSE_FD; `fuse-native`: mounts by itself; `none`: only commands. */
   readonly serve: 'kernel' | 'fuse-native' | 'none';
   readonly mountPoint: string;
-  readonly allowOther: boolean;
+  /** How the mount is called in the table of mounts. */
+  readonly fsName: string;
+  readonly options: SessionOptions;
   readonly uid: number;
   readonly gid: number;
   readonly cutIntervalSeconds: number;

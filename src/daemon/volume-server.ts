@@ -147,14 +147,23 @@ async function openNativeFrontend(
   const native = await serveNative({
     mountPoint: options.mountPoint,
     fileSystem,
-    allowOther: options.allowOther,
+    fsName: options.fsName,
+    owner: { uid: options.uid, gid: options.gid },
+    allowOther: options.options.allowOther,
+    dev: options.options.dev,
+    suid: options.options.suid,
     logger,
   });
   return {
     // libfuse tells nobody that the mount was taken away: the supervisor sees it in mountinfo.
     ended: new Promise(() => undefined),
     stats: () => undefined,
-    stop: () => native.unmount(),
+    stop: async () => {
+      // Busy, or gone already: the supervisor detaches what is left.
+      await native
+        .unmount()
+        .catch((error: unknown) => logger.warn({ err: error }, 'Not unmounted'));
+    },
   };
 }
 
