@@ -1,0 +1,64 @@
+/**
+ * Random sequences of operations on a volume and on a simple model of it: every answer is the same.
+ *
+ * SESSFS_MODEL_RUNS makes more or fewer runs, SESSFS_MODEL_SEED repeats them; both are printed.
+ */
+
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import * as fc from 'fast-check';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { commands } from './commands.ts';
+import type { Command } from './commands.ts';
+import { perform } from './perform.ts';
+import { Run } from './run.ts';
+
+const RUNS = Number(process.env['SESSFS_MODEL_RUNS'] ?? 40);
+const SEED = Number(process.env['SESSFS_MODEL_SEED'] ?? Date.now() % 2 ** 31);
+
+const base = fs.mkdtempSync(join(tmpdir(), 'sessfs-model-'));
+let count = 0;
+
+// What a volume does by itself after a while, it does here when it is told to.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
+afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
+
+async function carryOut(
+  sequence: readonly Command[],
+  then: (run: Run) => Promise<void>,
+): Promise<void> {
+  const run = await Run.start(join(base, String(count++)));
+  try {
+    for (const command of sequence) await perform(run, command);
+    await then(run);
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    throw new Error(`${run.told.slice(-60).join('\n')}\n${reason}`, { cause: error });
+  } finally {
+    await run.system.volume.close().catch(() => undefined);
+    fs.rmSync(run.root, { recursive: true, force: true });
+  }
+}
+
+function checkSequences(
+  options: { readonly maxLength: number; readonly numRuns: number },
+  then: (run: Run) => Promise<void>,
+): Promise<void> {
+  console.log(`SESSFS_MODEL_SEED=${SEED} SESSFS_MODEL_RUNS=${RUNS}`);
+  const property = fc.asyncProperty(commands(options.maxLength), (sequence) =>
+    carryOut(sequence, then),
+  );
+  return fc.assert(property, { seed: SEED, numRuns: options.numRuns, endOnFailure: false });
+}
+
+test("the live tree, and the tree at earlier revisions, are the model's", async () => {
+  await checkSequences({ maxLength: 250, numRuns: RUNS }, async (run) => {
+    await run.compareLive();
+    for (let n = 0; n < 8; n++) await run.compareMoment(n * 131);
+  });
+  expect(count).toBeGreaterThan(0);
+}, 3_600_000);
