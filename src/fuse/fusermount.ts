@@ -64,12 +64,17 @@ export async function runFusermount(args: readonly string[], commFd?: number): P
     });
   });
   if (code === 0) return;
-  throw new SessfsError('MOUNT_FAILED', `${COMMAND} failed: ${stderr || `exit code ${code}`}`, {
+  const reason = stderr.replace(`${COMMAND}: `, '') || `exit code ${code}`;
+  const isDevice = stderr.includes('/dev/fuse');
+  throw new SessfsError(isDevice ? 'HOST_LACKS' : 'MOUNT_FAILED', `${COMMAND}: ${reason}`, {
     hint: hintFor(stderr),
   });
 }
 
 function hintFor(stderr: string): string | undefined {
+  if (stderr.includes('/dev/fuse')) {
+    return 'Users need read and write access to it, which is usual: chmod 0666 /dev/fuse';
+  }
   if (stderr.includes('user_allow_other')) {
     return 'Put the line user_allow_other into /etc/fuse.conf, or mount without --allow-other';
   }

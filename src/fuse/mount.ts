@@ -154,7 +154,7 @@ function assertMountPoint(mountPoint: string): void {
   throw new SessfsError('MOUNT_POINT', `Cannot mount on "${mountPoint}": it is not a directory`);
 }
 
-/** Only that it is there: fusermount3 may open it also where the caller may not. */
+/** Only that it is there: who may open it is for open(2) to say, ours or that of fusermount3. */
 function assertDevice(): void {
   if (!existsSync(DEVICE)) throw deviceError(Errno.ENOENT);
 }
