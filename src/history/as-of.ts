@@ -58,7 +58,7 @@ export class AsOf {
       oldest = decodeInode(ino, value, false);
       node = toNode(oldest, at);
     }
-    return oldest.since <= at ? node : asMade(node);
+    return oldest.since <= at ? node : asMade(node, oldest.born);
   }
 
   /** Every state that an inode was in before the one it is in now, oldest first. */
@@ -250,9 +250,9 @@ function append(result: Extent[], extent: Extent): Extent[] {
  *
  * The first write to a new file leaves no history, see touchContent in src/volume/apply.ts.
  */
-function asMade(later: Node): Node {
+function asMade(later: Node, born: Revision): Node {
   const { btime } = later;
-  const made = { ...later, mtime: btime, ctime: btime };
+  const made = { ...later, mtime: btime, ctime: btime, contentRevision: born };
   return isRegular(later.mode) ? { ...made, size: 0, blocks: 0 } : made;
 }
 
