@@ -164,8 +164,9 @@ export class Cuts {
   async #compare({ ranges }: Difference, isWanted: () => boolean): Promise<boolean> {
     const { content } = this.#core;
     for (const { offset, length, before, after } of ranges) {
-      if (!isWanted()) return false;
       const old = await content.read(before, offset, length);
+      // Asked only now: what runs before the first await does so before the caller has noted it.
+      if (!isWanted()) return false;
       const now = await content.read(after, offset, length);
       if (!old.equals(now)) return false;
     }
