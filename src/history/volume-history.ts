@@ -14,6 +14,7 @@ import type { Volume } from '../volume/volume.ts';
 import { AsOf } from './as-of.ts';
 import { hashContent } from './hasher.ts';
 import { Lineages } from './lineage.ts';
+import { Memo } from './memo.ts';
 import { Moments } from './moments.ts';
 import { Rollbacks } from './rollback.ts';
 import type { RollbackOptions, UndeleteOptions } from './rollback.ts';
@@ -41,12 +42,16 @@ export class VolumeHistory implements History {
   readonly #moments: Moments;
   readonly #rollbacks: Rollbacks;
   readonly #hashing: Hashing = new Map();
+  readonly #directories: Memo<DirectoryLineage>;
+  readonly #files: Memo<FileHistory | undefined>;
 
   constructor(volume: Volume) {
     this.#volume = volume;
     this.#asOf = new AsOf(volume);
     this.#lineages = new Lineages(volume, this.#asOf);
     this.#moments = new Moments(volume);
+    this.#directories = new Memo(() => volume.state.revision);
+    this.#files = new Memo(() => volume.state.revision);
     this.#rollbacks = new Rollbacks(volume, this.#asOf, this.#lineages);
   }
 
@@ -78,7 +83,7 @@ export class VolumeHistory implements History {
   }
 
   findLineage(dir: Ino): Promise<DirectoryLineage> {
-    return this.#lineages.findDirectory(dir);
+    return this.#directories.get(String(dir), () => this.#lineages.findDirectory(dir));
   }
 
   findChildLineage(dir: DirectoryLineage, name: Name): Promise<DirectoryLineage | undefined> {
@@ -89,32 +94,9 @@ export class VolumeHistory implements History {
     return this.#lineages.listNames(dir);
   }
 
-  async findFileHistory(dir: DirectoryLineage, name: Name): Promise<FileHistory | undefined> {
-    const found = await this.#lineages.findName(dir, name);
-    if (found === undefined) return undefined;
-    await this.#volume.actors.settled();
-    const versions: Version[] = [];
-    for (const ino of found.inos) {
-      for (const entry of await this.#lineages.listVersions(ino)) {
-        const { actor, cause, ...rest } = entry;
-        const known = CUT_CAUSES[cause] ?? 'close';
-        versions.push({ ...rest, actor: this.#toActor(actor), cause: known });
-      }
-    }
-    versions.sort((a, b) => a.revision - b.revision);
-    const { removed } = found;
-    return {
-      versions,
-      liveIno: found.liveIno,
-      removed:
-        removed === undefined
-          ? undefined
-          : {
-              revision: removed.revision,
-              time: await this.#moments.getTime(removed.revision),
-              actor: this.#toActor(removed.actor as ActorId),
-            },
-    };
+  findFileHistory(dir: DirectoryLineage, name: Name): Promise<FileHistory | undefined> {
+    const key = `${dir.inos.join()}/${name}`;
+    return this.#files.get(key, () => this.#findFileHistory(dir, name));
   }
 
   findNode(ino: Ino, at: Revision): Promise<Node | undefined> {
@@ -186,6 +168,34 @@ export class VolumeHistory implements History {
 
   undelete(options: UndeleteOptions): Promise<RollbackResult> {
     return this.#rollbacks.undelete(options);
+  }
+
+  async #findFileHistory(dir: DirectoryLineage, name: Name): Promise<FileHistory | undefined> {
+    const found = await this.#lineages.findName(dir, name);
+    if (found === undefined) return undefined;
+    await this.#volume.actors.settled();
+    const versions: Version[] = [];
+    for (const ino of found.inos) {
+      for (const entry of await this.#lineages.listVersions(ino)) {
+        const { actor, cause, ...rest } = entry;
+        const known = CUT_CAUSES[cause] ?? 'close';
+        versions.push({ ...rest, actor: this.#toActor(actor), cause: known });
+      }
+    }
+    versions.sort((a, b) => a.revision - b.revision);
+    const { removed } = found;
+    return {
+      versions,
+      liveIno: found.liveIno,
+      removed:
+        removed === undefined
+          ? undefined
+          : {
+              revision: removed.revision,
+              time: await this.#moments.getTime(removed.revision),
+              actor: this.#toActor(removed.actor as ActorId),
+            },
+    };
   }
 
   async #hash(node: Node, key: Buffer): Promise<string> {

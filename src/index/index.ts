@@ -7,6 +7,8 @@
  * only what is out: whoever scans flushes first.
  */
 
+import { rm } from 'node:fs/promises';
+
 import { Level } from 'level';
 import { SessfsError } from '../shared/errors.ts';
 import { metaKey, prefixEnd } from './keys.ts';
@@ -93,6 +95,11 @@ export class Index {
     return { index: new Index(db), meta };
   }
 
+  /** Removes the index in a directory; it is made anew from the log at the next open. */
+  static remove(dir: string): Promise<void> {
+    return rm(dir, { recursive: true, force: true });
+  }
+
   /** How many changes wait to be written. */
   get pending(): number {
     return this.#pending;
@@ -121,19 +128,21 @@ export class Index {
   /**
    * Writes out every pending change, with the state that they amount to.
    *
-   * INVARIANT: one write at a time, in order; the caller waits for `isWriting` to end before the next.
+   * @param ready What must be on disk before: the log up to here, or a power cut could leave an index
+   *   that knows more than the log.
    */
-  write(meta: IndexMeta): Promise<void> {
+  write(meta: IndexMeta, ready: Promise<void>): Promise<void> {
     this.#batch.put(metaKey('state'), encodeMeta(meta));
     const batch = this.#batch;
     this.#batch = this.#db.batch();
     this.#pending = 0;
+    // One at a time, in order.
     const before = this.#writing;
-    const writing = (before === undefined ? batch.write() : before.then(() => batch.write())).finally(
-      () => {
-        if (this.#writing === writing) this.#writing = undefined;
-      },
-    );
+    const writing = Promise.all([before, ready]).then(() => batch.write());
+    const end = (): void => {
+      if (this.#writing === writing) this.#writing = undefined;
+    };
+    writing.then(end, end);
     this.#writing = writing;
     return writing;
   }
@@ -192,7 +201,8 @@ export class Index {
   }
 
   async close(): Promise<void> {
-    await this.#writing;
+    // Whoever asked for a write has heard of its failure.
+    await this.#writing?.catch(() => undefined);
     await this.#batch.close();
     await this.#db.close();
   }

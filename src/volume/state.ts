@@ -245,9 +245,12 @@ export class State {
     return this.index.pending + this.#dirtyInodes.size;
   }
 
-  /** Hands every change so far to the index, as one batch. */
-  flush(): Promise<void> {
-    if (this.pending === 0) return Promise.resolve();
+  /**
+   * Hands every change so far to the index, as one batch.
+   *
+   * @param ready See Index.write.
+   */
+  flush(ready: Promise<void>): Promise<void> {
     for (const inode of this.#dirtyInodes) this.index.put(inodeKey(inode.ino), encodeInode(inode));
     for (const [ino, dirty] of this.#dirtyRegions) {
       const regions = this.#regions.get(ino);
@@ -266,7 +269,7 @@ export class State {
     this.#dirtyInodes = new Set();
     this.#dirtyRegions = new Map();
     const epoch = this.#epoch++;
-    return this.index.write(this.#meta()).then(() => {
+    return this.index.write(this.#meta(), ready).then(() => {
       this.#flushedEpoch = epoch;
       if (epoch === this.#epoch - 1 && this.actors.size > MAX_CACHED_ACTORS) this.actors.clear();
       if (epoch !== this.#epoch - 1) return;

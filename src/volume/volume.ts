@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { Index } from '../index/index.ts';
 import { Log } from '../log/log.ts';
 import type { LogRecord } from '../log/record.ts';
-import { SYSTEM_ACTOR } from '../shared/brands.ts';
-import type { ActorId, Revision } from '../shared/brands.ts';
+import { NO_REVISION, SYSTEM_ACTOR } from '../shared/brands.ts';
+import type { ActorId, LogPos, Revision } from '../shared/brands.ts';
 import { ByteWriter } from '../shared/bytes.ts';
 import { Errno } from '../shared/errno.ts';
-import { FsError } from '../shared/errors.ts';
+import { FsError, SessfsError } from '../shared/errors.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Clock } from '../shared/time.ts';
 import { Actors } from './actors.ts';
@@ -60,8 +60,11 @@ export class Volume implements Core, VolumeControl {
   #settleTimer: NodeJS.Timeout | undefined;
   #readOnly: string | undefined;
   #isClosed = false;
+  #flushing: Promise<void> | undefined;
+  /** What the index on disk is the state after. */
+  #flushedRevision: Revision;
 
-  private constructor(options: VolumeOptions, opened: { state: State; index: Index; log: Log }) {
+  private constructor(options: VolumeOptions, opened: Parts) {
     this.dir = options.dir;
     this.clock = options.clock;
     this.state = opened.state;
@@ -69,6 +72,7 @@ export class Volume implements Core, VolumeControl {
     this.log = opened.log;
     this.content = new ContentReader(opened.log);
     this.space = new StoreSpace(options.dir);
+    this.#flushedRevision = opened.indexed;
     this.listings = new Listings(this);
     this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS);
     this.actors = new Actors({
@@ -85,20 +89,10 @@ export class Volume implements Core, VolumeControl {
    * @throws {SessfsError} LOG_CORRUPT, INDEX_CORRUPT, STORE_FOREIGN Never opens half of it.
    */
   static async open(options: VolumeOptions): Promise<Volume> {
-    const { dir, volumeId, clock } = options;
-    const { index, meta } = await Index.open(join(dir, 'index'), volumeId);
+    const parts = await openParts(options);
+    const { index, state, log } = parts;
     try {
-      const state = new State(index, volumeId, meta);
-      const log = await Log.open({
-        dir: join(dir, 'log'),
-        volumeId,
-        clock,
-        create: options.create !== undefined,
-        ...(meta === undefined ? {} : { from: meta.next }),
-        ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
-        onRecord: (record) => replay(state, record),
-      });
-      const volume = new Volume(options, { state, index, log });
+      const volume = new Volume(options, parts);
       if (state.revision === 0) volume.#begin(options);
       if (options.resumed !== true) volume.cuts.cutClosed();
       await volume.cuts.settled();
@@ -106,6 +100,7 @@ export class Volume implements Core, VolumeControl {
       return volume;
     } catch (error) {
       await index.close();
+      await log.close();
       throw error;
     }
   }
@@ -130,13 +125,16 @@ export class Volume implements Core, VolumeControl {
     applyRecord(state, at, event, placed);
     state.next = log.head;
     if (this.#settleTimer === undefined) this.#armSettle();
-    if (state.pending >= FLUSH_CHANGES && !this.index.isWriting) void this.#flush();
+    if (state.pending >= FLUSH_CHANGES && this.#flushing === undefined) void this.#flush();
   }
 
   /** Everything up to now is in the index when this resolves, for scans to see. */
   async flushed(): Promise<void> {
-    await this.#flush();
-    if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+    const { revision } = this.state;
+    while (this.#flushedRevision < revision) {
+      await this.#flush();
+      if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+    }
   }
 
   status(): VolumeStatus {
@@ -178,9 +176,20 @@ export class Volume implements Core, VolumeControl {
     this.commit({ kind: 'genesis', ...create }, SYSTEM_CALLER);
   }
 
-  async #flush(): Promise<void> {
+  /** Writes the index out; one write at a time, which takes all there is when it begins. */
+  #flush(): Promise<void> {
+    this.#flushing ??= this.#flushOnce().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #flushOnce(): Promise<void> {
+    const { revision } = this.state;
+    if (revision === this.#flushedRevision) return;
     try {
-      await this.state.flush();
+      await this.state.flush(this.log.sync());
+      this.#flushedRevision = revision;
       this.state.trim();
     } catch (error) {
       // What the log has is safe. The index on disk is older than what is in memory, and stays so.
@@ -211,6 +220,46 @@ export class Volume implements Core, VolumeControl {
   }
 }
 
+interface Parts {
+  readonly state: State;
+  readonly index: Index;
+  readonly log: Log;
+  /** The state that the index on disk holds. */
+  readonly indexed: Revision;
+}
+
+async function openParts(options: VolumeOptions): Promise<Parts> {
+  const dir = join(options.dir, 'index');
+  const { index, meta } = await Index.open(dir, options.volumeId);
+  const state = new State(index, options.volumeId, meta);
+  try {
+    const log = await openLog(options, state, meta?.next);
+    return { state, index, log, indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION };
+  } catch (error) {
+    await index.close();
+    // A power cut took the end of the log, but not of the index: then it is made anew.
+    if (meta === undefined || !isIndexAhead(error)) throw error;
+  }
+  await Index.remove(dir);
+  return openParts(options);
+}
+
+function openLog(options: VolumeOptions, state: State, from: LogPos | undefined): Promise<Log> {
+  const { segmentBytes } = options;
+  return Log.open({
+    dir: join(options.dir, 'log'),
+    volumeId: options.volumeId,
+    clock: options.clock,
+    create: options.create !== undefined,
+    from,
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    onRecord: (record) => replay(state, record),
+  });
+}
+
+const isIndexAhead = (error: unknown): boolean =>
+  error instanceof SessfsError && error.code === 'INDEX_CORRUPT';
+
 /** The same apply as when the record was made. */
 function replay(state: State, record: LogRecord): void {
   const event = decodeEvent(record.type, record.payload);
@@ -228,7 +277,7 @@ function replay(state: State, record: LogRecord): void {
   state.next = record.end;
   if (state.pending < FLUSH_CHANGES) return;
   // Writes queue up behind one another; a failure shows in the one that open() waits for.
-  void state.flush().then(
+  void state.flush(Promise.resolve()).then(
     () => state.trim(),
     () => undefined,
   );
