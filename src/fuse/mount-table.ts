@@ -1,8 +1,8 @@
 /**
  * What is mounted, and the way out when a mount does not answer.
  *
- * Rule: nothing here touches a mount from this process but through the kernel's tables: a stat(2) on a
- * mount whose server hangs would hang here for ever. What must touch it is a child with a deadline.
+ * Rule: nothing here touches a mount from this process but through the kernel's tables: a system call
+ * on a mount whose server hangs would hang here for ever. What must touch it is a child with a deadline.
  */
 
 import { spawn } from 'node:child_process';
@@ -26,7 +26,7 @@ export interface MountEntry {
 
 const MOUNTINFO = '/proc/self/mountinfo';
 const CONNECTIONS = '/sys/fs/fuse/connections';
-/** A stat(2) that takes longer than this means a server that hangs, not one that is gone. */
+/** A statfs(2) that takes longer than this means a server that hangs, not one that is gone. */
 const STALE_TIMEOUT_MS = 3000;
 
 /** The mount that is on top of this directory, or undefined. Symbolic links are not followed. */
@@ -76,7 +76,7 @@ function unescape(field: string): string {
 export async function isStale(mountPoint: string): Promise<boolean> {
   const entry = findMount(mountPoint);
   if (entry === undefined || !entry.type.startsWith('fuse')) return false;
-  const { stderr } = await statAs(mountPoint, ownerOf(entry));
+  const { stderr } = await statfsAs(mountPoint, ownerOf(entry));
   return stderr.includes('not connected');
 }
 
@@ -92,9 +92,10 @@ function findOption(entry: MountEntry, prefix: string): number | undefined {
   return word === undefined ? undefined : Number(word.slice(prefix.length));
 }
 
-function statAs(path: string, who: { uid?: number; gid?: number }): Promise<{ stderr: string }> {
+function statfsAs(path: string, who: { uid?: number; gid?: number }): Promise<{ stderr: string }> {
   return new Promise((done, reject) => {
-    const child = spawn('stat', ['--', path], {
+    // statfs and not stat: attributes may be in the kernel's cache for long after the server is gone.
+    const child = spawn('stat', ['-f', '--', path], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
       ...who,

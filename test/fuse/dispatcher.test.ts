@@ -2,7 +2,7 @@
  * Every message gets one reply, whatever it holds and whatever its handler does.
  */
 
-import fc from 'fast-check';
+import { assert, integer, property, uint8Array } from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 
 import { Opcode } from '../../src/fuse/abi.ts';
@@ -31,6 +31,22 @@ const lookup = (name: string): Parameters<Bench['ask']>[0] => ({
   opcode: Opcode.LOOKUP,
   body: text(name),
 });
+
+const readAt = (offset: number | bigint, size: number): Buffer =>
+  Buffer.concat([u64(7, offset), u32(size, 0), u64(0), u32(0, 0)]);
+
+const readdir = (cookie: number, size: number): Buffer =>
+  Buffer.concat([u64(0, cookie), u32(size, 0), u64(0), u32(0, 0)]);
+
+const getxattr = (size: number): Buffer => Buffer.concat([u32(size, 0), text('user.a')]);
+
+const failing = (error: unknown): Bench => {
+  const fs = new MemoryFileSystem();
+  vi.spyOn(fs, 'getattr').mockImplementation(() => {
+    throw error;
+  });
+  return new Bench(fs);
+};
 
 describe('lookup', () => {
   test('answers an entry with the attributes of the child', async () => {
@@ -115,9 +131,9 @@ describe('setattr', () => {
     expect(bench.ask({ opcode: Opcode.SETATTR, body }).errno).toBe(Errno.EFBIG);
   });
 
-  test('answers times before 1970', async () => {
+  test('answers times before 1970', () => {
     const fs = new MemoryFileSystem();
-    await fs.setattr(request, 1 as NodeId, { mtime: { sec: -2, nsec: 5 } });
+    fs.setattr(request, 1 as NodeId, { mtime: { sec: -2, nsec: 5 } });
     const { body } = new Bench(fs).ask({ opcode: Opcode.GETATTR, body: Buffer.alloc(16) });
     expect(body.readBigInt64LE(16 + 32)).toBe(-2n);
     expect(body.readUInt32LE(16 + 52)).toBe(5);
@@ -125,9 +141,6 @@ describe('setattr', () => {
 });
 
 describe('read and write', () => {
-  const readAt = (offset: number | bigint, size: number): Buffer =>
-    Buffer.concat([u64(7, offset), u32(size, 0), u64(0), u32(0, 0)]);
-
   test('read answers the bytes that are there', async () => {
     const bench = new Bench(await fileSystemWith('a', 'hello world'));
     const answer = bench.ask({ opcode: Opcode.READ, nodeid: 2, body: readAt(6, 4096) });
@@ -161,9 +174,6 @@ describe('read and write', () => {
 });
 
 describe('readdir', () => {
-  const readdir = (cookie: number, size: number): Buffer =>
-    Buffer.concat([u64(0, cookie), u32(size, 0), u64(0), u32(0, 0)]);
-
   test('lays entries out at 8 bytes and stops where the next does not fit', async () => {
     const fs = await fileSystemWith('file', '');
     await fs.mkdir(request, 1 as NodeId, 'directory' as Name, 0o755);
@@ -200,16 +210,14 @@ describe('readdir', () => {
 });
 
 describe('extended attributes', () => {
-  const get = (size: number): Buffer => Buffer.concat([u32(size, 0), text('user.a')]);
-
   test('tell their size when asked for it, ERANGE when they do not fit, ENODATA when missing', () => {
     const bench = new Bench(new MemoryFileSystem());
     const set = Buffer.concat([u32(5, 0), text('user.a'), Buffer.from('value')]);
-    expect(bench.ask({ opcode: Opcode.GETXATTR, body: get(0) }).errno).toBe(Errno.ENODATA);
+    expect(bench.ask({ opcode: Opcode.GETXATTR, body: getxattr(0) }).errno).toBe(Errno.ENODATA);
     expect(bench.ask({ opcode: Opcode.SETXATTR, body: set }).errno).toBe(0);
-    expect(bench.ask({ opcode: Opcode.GETXATTR, body: get(0) }).body.readUInt32LE(0)).toBe(5);
-    expect(bench.ask({ opcode: Opcode.GETXATTR, body: get(4) }).errno).toBe(Errno.ERANGE);
-    expect(bench.ask({ opcode: Opcode.GETXATTR, body: get(5) }).body.toString()).toBe('value');
+    expect(bench.ask({ opcode: Opcode.GETXATTR, body: getxattr(0) }).body.readUInt32LE(0)).toBe(5);
+    expect(bench.ask({ opcode: Opcode.GETXATTR, body: getxattr(4) }).errno).toBe(Errno.ERANGE);
+    expect(bench.ask({ opcode: Opcode.GETXATTR, body: getxattr(5) }).body.toString()).toBe('value');
     const list = bench.ask({ opcode: Opcode.LISTXATTR, body: u32(100, 0) });
     expect(list.body.toString()).toBe('user.a\0');
   });
@@ -263,18 +271,14 @@ describe('a message that is refused', () => {
   });
 
   test('any prefix of any message is answered or dropped, never thrown on', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 64 }),
-        fc.uint8Array({ maxLength: 120 }),
-        (op, body) => {
-          const bench = new Bench(new MemoryFileSystem());
-          bench.send({ opcode: op, body: Buffer.from(body) });
-          const isForget = op === Opcode.FORGET || op === Opcode.BATCH_FORGET;
-          const isSilent = isForget || op === Opcode.NOTIFY_REPLY;
-          expect(bench.device.replies.length).toBe(isSilent ? 0 : 1);
-        },
-      ),
+    assert(
+      property(integer({ min: 0, max: 64 }), uint8Array({ maxLength: 120 }), (op, body) => {
+        const bench = new Bench(new MemoryFileSystem());
+        bench.send({ opcode: op, body: Buffer.from(body) });
+        const isForget = op === Opcode.FORGET || op === Opcode.BATCH_FORGET;
+        const isSilent = isForget || op === Opcode.NOTIFY_REPLY;
+        expect(bench.device.replies.length).toBe(isSilent ? 0 : 1);
+      }),
       { numRuns: 2000 },
     );
   });
@@ -301,13 +305,6 @@ describe('a message that is refused', () => {
 });
 
 describe('a handler that fails', () => {
-  const failing = (error: unknown): Bench => {
-    const fs = new MemoryFileSystem();
-    vi.spyOn(fs, 'getattr').mockImplementation(() => {
-      throw error;
-    });
-    return new Bench(fs);
-  };
   const getattr = { opcode: Opcode.GETATTR, body: Buffer.alloc(16) };
 
   test('with an FsError gives its number to the caller', () => {
@@ -373,7 +370,7 @@ describe('promises', () => {
     expect(bench.device.replies).toEqual([]);
     await bench.settled();
     const bodies = new Map(bench.device.replies.map(parseReply).map((r) => [r.unique, r.body]));
-    expect([...bodies.keys()].toSorted()).toEqual([2n, 4n, 6n, 8n]);
+    expect(new Set(bodies.keys())).toEqual(new Set([2n, 4n, 6n, 8n]));
     expect(bodies.get(2n)?.readBigUInt64LE(0)).toBe(2n);
     expect(bodies.get(4n)?.length).toBe(104);
     expect(bodies.get(6n)?.toString()).toBe('abc');

@@ -21,6 +21,11 @@ interface ServerArguments {
   readonly init?: ConnectionOptions['init'];
   readonly spinMs?: number;
   readonly driver?: 'kernel' | 'fuse-native';
+  /** Inherited, instead of mounting. */
+  readonly fd?: number;
+  readonly resume?: ConnectionOptions['resume'];
+  /** Making a directory of this name kills the server, unless the kernel asks for the second time. */
+  readonly crashOn?: string;
 }
 
 const say = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -40,12 +45,14 @@ async function main(options: ServerArguments): Promise<void> {
     await serveNatively(options, fileSystem);
     return;
   }
-  const fd = await mountFuse(options.mount);
+  if (options.crashOn !== undefined) crashOn(fileSystem, options.crashOn);
+  const fd = options.fd ?? (await mountFuse(options.mount));
   const connection = new Connection({
     fd,
     fileSystem,
     logger,
     init: options.init ?? {},
+    resume: options.resume,
     ...(options.spinMs === undefined ? {} : { spinMs: options.spinMs }),
   });
   const ended = connection.run();
@@ -60,6 +67,14 @@ async function main(options: ServerArguments): Promise<void> {
   await ended;
   say({ ended: true });
   process.exit(0);
+}
+
+function crashOn(fileSystem: MemoryFileSystem, fatal: string): void {
+  const mkdir = fileSystem.mkdir.bind(fileSystem);
+  fileSystem.mkdir = (request, parent, name, bits) => {
+    if (name === fatal && !request.resent) process.kill(process.pid, 'SIGKILL');
+    return mkdir(request, parent, name, bits);
+  };
 }
 
 async function serveNatively(

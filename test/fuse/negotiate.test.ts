@@ -19,6 +19,8 @@ const everything = {
   flags2: 0xffffffff,
 };
 
+const init = (...fields: number[]): Buffer => Buffer.concat([u32(...fields), Buffer.alloc(44)]);
+
 describe('negotiate', () => {
   test('takes nothing that the kernel did not offer', () => {
     const answer = negotiate({ ...everything, flags: InitFlag.BIG_WRITES, flags2: 0xffffffff }, {});
@@ -44,8 +46,6 @@ describe('negotiate', () => {
 });
 
 describe('INIT', () => {
-  const init = (...fields: number[]): Buffer => Buffer.concat([u32(...fields), Buffer.alloc(44)]);
-
   test('is answered with a message of 1 MiB and the smaller minor', () => {
     const bench = new Bench(new MemoryFileSystem());
     const body = init(7, 38, 131072, 0xffffffff, 0xffffffff);
