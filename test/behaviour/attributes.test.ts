@@ -44,7 +44,7 @@ behaviour('Attributes', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'anybody who may write may set the times to now',
     async () => {
       const path = await makeOld(stage, stage.path('f'));
@@ -113,14 +113,17 @@ behaviour('Attributes', (stage) => {
     }
   });
 
-  test('writing into a file leaves the mtime of its directory', async () => {
-    await stage.sys.mkdir(stage.path('d'));
-    await stage.sys.writeFile(stage.path('d/f'), 'one');
-    await stage.sys.utimens(stage.path('d'), { atimeNs: ATIME_NS, mtimeNs: MTIME_NS });
-    await stage.sys.writeFile(stage.path('d/f'), 'two');
-    const after = await stage.sys.stat(stage.path('d'));
-    expect(after.mtimeNs / 1_000_000_000n).toBe(MTIME_NS / 1_000_000_000n);
-  });
+  test.skipIf(stage.lacks('utimens-one'))(
+    'writing into a file leaves the mtime of its directory',
+    async () => {
+      await stage.sys.mkdir(stage.path('d'));
+      await stage.sys.writeFile(stage.path('d/f'), 'one');
+      await stage.sys.utimens(stage.path('d'), { atimeNs: ATIME_NS, mtimeNs: MTIME_NS });
+      await stage.sys.writeFile(stage.path('d/f'), 'two');
+      const after = await stage.sys.stat(stage.path('d'));
+      expect(after.mtimeNs / 1_000_000_000n).toBe(MTIME_NS / 1_000_000_000n);
+    },
+  );
 
   test('an open with O_TRUNC of an empty file moves mtime', async () => {
     await stage.sys.writeFile(stage.path('f'), '');
@@ -136,15 +139,18 @@ behaviour('Attributes', (stage) => {
     expect([stat.size, stat.mtimeNs > MTIME_NS]).toEqual([2, true]);
   });
 
-  test('times set explicitly survive the close of a writer', async () => {
-    const path = stage.path('f');
-    const fd = await stage.sys.open(path, O_CREAT | O_WRONLY);
-    await stage.sys.write(fd, 'text');
-    await stage.sys.utimens(path, { atimeNs: ATIME_NS, mtimeNs: MTIME_NS });
-    await stage.sys.close(fd);
-    const after = await stage.sys.stat(path);
-    expect(after.mtimeNs / 1_000_000_000n).toBe(MTIME_NS / 1_000_000_000n);
-  });
+  test.skipIf(stage.lacks('utimens-one'))(
+    'times set explicitly survive the close of a writer',
+    async () => {
+      const path = stage.path('f');
+      const fd = await stage.sys.open(path, O_CREAT | O_WRONLY);
+      await stage.sys.write(fd, 'text');
+      await stage.sys.utimens(path, { atimeNs: ATIME_NS, mtimeNs: MTIME_NS });
+      await stage.sys.close(fd);
+      const after = await stage.sys.stat(path);
+      expect(after.mtimeNs / 1_000_000_000n).toBe(MTIME_NS / 1_000_000_000n);
+    },
+  );
 
   test('the mode of a symlink and what it points to are apart', async () => {
     await stage.sys.writeFile(stage.path('f'), 'text', 0o600);

@@ -34,7 +34,7 @@ behaviour('Extents', (stage) => {
     expect((await stage.sys.fstat(fd)).blocks).toBeLessThan(8192);
   });
 
-  test.skipIf(stage.lacks('seek hole'))('SEEK_DATA and SEEK_HOLE find data and holes', async () => {
+  test.skipIf(stage.lacks('seek-hole'))('SEEK_DATA and SEEK_HOLE find data and holes', async () => {
     const fd = await openNew(stage);
     await stage.sys.pwrite(fd, Buffer.alloc(65_536, 1), 4 * MIB);
     await stage.sys.ftruncate(fd, 8 * MIB);
@@ -45,7 +45,7 @@ behaviour('Extents', (stage) => {
     expect(await errnoOf(stage.sys.lseek(fd, 8 * MIB, SEEK_HOLE))).toBe('ENXIO');
   });
 
-  test.skipIf(stage.lacks('seek hole'))('a file without holes has one at its end', async () => {
+  test.skipIf(stage.lacks('seek-hole'))('a file without holes has one at its end', async () => {
     await stage.sys.writeFile(stage.path('f'), Buffer.alloc(10_000, 1));
     const fd = await stage.sys.open(stage.path('f'));
     expect(await stage.sys.lseek(fd, 0, SEEK_HOLE)).toBe(10_000);
@@ -78,7 +78,7 @@ behaviour('Extents', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('fallocate', 'seek hole'))('a punched hole is found', async () => {
+  test.skipIf(stage.lacks('fallocate', 'seek-hole'))('a punched hole is found', async () => {
     const fd = await openNew(stage);
     await stage.sys.write(fd, Buffer.alloc(MIB, 'x'));
     await stage.sys.fallocate(fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 65_536, 131_072);

@@ -10,7 +10,7 @@ import { errnoOf } from './syscalls.ts';
 const PERMISSION_BITS = 0o7777;
 
 behaviour('Permissions', (stage) => {
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a file without bits for others cannot be read by them',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'secret', 0o600);
@@ -19,7 +19,7 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a read-only file cannot be opened for writing by others',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text', 0o644);
@@ -29,14 +29,14 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))('a supplementary group counts', async () => {
+  test.skipIf(stage.lacks('root', 'caller'))('a supplementary group counts', async () => {
     await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
     await stage.sys.chown(stage.path('f'), 0, 1234);
     const member = await stage.another({ ...USER, groups: [1234] });
     expect(String(await member.readFile(stage.path('f')))).toBe('text');
   });
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a directory without x for others hides what is in it',
     async () => {
       await stage.sys.mkdir(stage.path('d'), 0o744);
@@ -46,7 +46,7 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a directory without w for others takes no names from them',
     async () => {
       const user = await stage.another(USER);
@@ -56,7 +56,7 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a sticky directory keeps others from removing or renaming what is not theirs',
     async () => {
       await stage.sys.chmod(stage.dir, 0o1777);
@@ -69,21 +69,18 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
-    'what a user makes belongs to that user',
-    async () => {
-      await stage.sys.chmod(stage.dir, 0o777);
-      const user = await stage.another(USER);
-      await user.writeFile(stage.path('f'), '');
-      await user.mkdir(stage.path('d'));
-      await user.symlink('x', stage.path('l'));
-      for (const name of ['f', 'd', 'l']) {
-        expect(await stage.sys.lstat(stage.path(name))).toMatchObject(USER);
-      }
-    },
-  );
+  test.skipIf(stage.lacks('root', 'caller'))('what a user makes belongs to that user', async () => {
+    await stage.sys.chmod(stage.dir, 0o777);
+    const user = await stage.another(USER);
+    await user.writeFile(stage.path('f'), '');
+    await user.mkdir(stage.path('d'));
+    await user.symlink('x', stage.path('l'));
+    for (const name of ['f', 'd', 'l']) {
+      expect(await stage.sys.lstat(stage.path(name))).toMatchObject(USER);
+    }
+  });
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'only the owner may change mode and times',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text', 0o666);
@@ -95,7 +92,7 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'an owner may give a file to a group of theirs and to no other',
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text');
@@ -120,7 +117,7 @@ behaviour('Permissions', (stage) => {
     expect(await stage.sys.write(fd, 'text')).toBe(4);
   });
 
-  test.skipIf(stage.lacks('root', 'callers uid'))('access(2) answers for the caller', async () => {
+  test.skipIf(stage.lacks('root', 'caller'))('access(2) answers for the caller', async () => {
     await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
     const user = await stage.another(USER);
     expect(await errnoOf(user.access(stage.path('f'), 0))).toBe('ok');
@@ -128,7 +125,7 @@ behaviour('Permissions', (stage) => {
     expect(await errnoOf(stage.sys.access(stage.path('f'), 4))).toBe('ok');
   });
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a new file in a setgid directory has the group of the directory, a new directory the bit too',
     async () => {
       await stage.sys.chown(stage.dir, 0, 1234);
@@ -162,7 +159,7 @@ behaviour('Permissions', (stage) => {
     ],
   ];
   for (const [what, kill] of killers) {
-    test.skipIf(stage.lacks('root', 'callers uid'))(
+    test.skipIf(stage.lacks('root', 'caller'))(
       `${what} by another user clears suid and sgid`,
       async () => {
         const path = stage.path('f');
@@ -175,7 +172,7 @@ behaviour('Permissions', (stage) => {
     );
   }
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a change of owner clears suid and sgid of a program',
     async () => {
       const path = stage.path('f');
@@ -186,7 +183,7 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'callers uid'))(
+  test.skipIf(stage.lacks('root', 'caller'))(
     'a chmod by a user outside of the group drops sgid',
     async () => {
       const path = stage.path('f');

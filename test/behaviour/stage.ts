@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { Syscalls } from './syscalls.ts';
 import { TARGETS } from './targets.ts';
-import type { Capability, Target } from './targets.ts';
+import type { Target } from './targets.ts';
 
 /** A user without any privilege, in a group of its own. */
 export const USER = { uid: 65534, gid: 65534 };
@@ -68,11 +68,12 @@ export class Stage {
   }
 
   /**
-   * For test.skipIf: true if the target or the user who runs the suite cannot do one of these.
+   * For test.skipIf: true if the target, or the user who runs the suite, cannot do one of these:
+   * 'root', or an id of the table of capabilities.
    *
    * Where CI is set, a user without privilege is a failure and not a skip.
    */
-  lacks(...needs: readonly (Capability | 'root')[]): boolean {
+  lacks(...needs: readonly string[]): boolean {
     return needs.some((need) =>
       need === 'root' ? !isRoot && process.env['CI'] === undefined : !this.target.can(need),
     );

@@ -109,7 +109,9 @@ test('what is removed while it is open and changed keeps a version of that', asy
 
 test('what is renamed over while it is open and changed keeps a version of that', async () => {
   await work.sh('exec 3> f; echo open >&3; echo new > g; mv g f; exec 3>&-');
-  expect(await work.contents('f')).toEqual(['open\n', 'new\n']);
+  // Listed by revision: the new one was closed first, under its other name. The latest is the live one.
+  expect(await work.contents('f')).toEqual(['new\n', 'open\n']);
+  expect(await work.sh('cat .versions/f/latest')).toBe('new\n');
 });
 
 test('a version of 3 MiB has the bytes that were closed', async () => {
