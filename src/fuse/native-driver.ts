@@ -10,6 +10,7 @@ import type FuseNative from 'fuse-native';
 import { SessfsError } from '../shared/errors.ts';
 import type { FileSystem, Notifier } from './file-system.ts';
 import type { Logger } from './logger.ts';
+import { findMount } from './mount-table.ts';
 import { NativeAdapter } from './native-operations.ts';
 import { NativePaths } from './native-paths.ts';
 
@@ -64,10 +65,20 @@ export async function serveNative(options: NativeOptions): Promise<NativeMount> 
   fileSystem.connected?.(info, new PathNotifier(paths));
   return {
     async unmount() {
-      await promised((done) => fuse.unmount(done), `Cannot unmount "${mountPoint}"`);
+      await promised((done) => fuse.unmount(done), `Cannot unmount "${mountPoint}"`).catch(
+        (error: unknown) => {
+          // Somebody else has unmounted it: that is what was wanted.
+          if (isMounted(mountPoint)) throw error;
+        },
+      );
       fileSystem.disconnected?.();
     },
   };
+}
+
+/** Where there is no table of mounts to ask (macOS), what libfuse said stands. */
+function isMounted(mountPoint: string): boolean {
+  return process.platform !== 'linux' || findMount(mountPoint) !== undefined;
 }
 
 function libfuseWords(options: NativeOptions): string[] {

@@ -60,13 +60,8 @@ export class MemoryMount {
       mount: { mountPoint: this.mountPoint, fsName: 'memory', allowOther: true, ...options.mount },
       ...options.args,
     });
-    const [command = process.execPath, ...rest] = [
-      ...(options.prefix ?? []),
-      process.execPath,
-      options.script,
-      told,
-    ];
-    this.child = spawn(command, rest, {
+    const command = [...(options.prefix ?? []), process.execPath, options.script, told];
+    this.child = spawn(command[0] ?? process.execPath, command.slice(1), {
       stdio: ['pipe', 'pipe', 'pipe', ...(options.fd === undefined ? [] : [options.fd])],
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
@@ -114,7 +109,6 @@ export class MemoryMount {
 
   /** Unmounts and ends the server; frees whoever is still stuck in it. */
   async end(): Promise<void> {
-    await run('umount', ['-l', this.mountPoint], { timeoutMs: 10_000 });
     this.child.stdin?.end();
     await eventually(
       () => {
@@ -122,6 +116,8 @@ export class MemoryMount {
       },
       { timeoutMs: 5000 },
     ).catch(() => this.child.kill('SIGKILL'));
+    // Ends with code 32 where nothing is mounted any more, as it should be.
+    await run('umount', ['-l', this.mountPoint], { timeoutMs: 10_000 });
     if (this.#ownsMountPoint) rmdirSync(this.mountPoint);
   }
 }
