@@ -254,8 +254,11 @@ export class DirReply extends Reply implements DirSink {
     this.u64(dirent + 8, cookie);
     this.view.setUint32(dirent + 16, name.length, true);
     this.view.setUint32(dirent + 20, type >>> 12, true);
-    this.bytes.write(name, dirent + DIRENT_BYTES, 'latin1');
-    this.bytes.fill(0, start + used, start + aligned);
+    // Byte by byte: for lengths like these a call into Buffer costs more than it does.
+    const { bytes } = this;
+    let at = dirent + DIRENT_BYTES;
+    for (let i = 0; i < name.length; i += 1, at += 1) bytes[at] = name.charCodeAt(i);
+    for (; at < start + aligned; at += 1) bytes[at] = 0;
     this.length += aligned;
     return true;
   }
