@@ -217,7 +217,8 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-async function readBody(request: IncomingMessage): Promise<Fields> {
+/** The body of a request as it came; refused when it is too large to be a command. */
+export async function readBodyBytes(request: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   let length = 0;
   const source: AsyncIterable<Buffer> = request;
@@ -228,10 +229,15 @@ async function readBody(request: IncomingMessage): Promise<Fields> {
     }
     parts.push(bytes);
   }
-  if (length === 0) return {};
+  return Buffer.concat(parts);
+}
+
+async function readBody(request: IncomingMessage): Promise<Fields> {
+  const bytes = await readBodyBytes(request);
+  if (bytes.length === 0) return {};
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.concat(parts).toString('utf8'));
+    value = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     throw new SessfsError('USAGE', 'Cannot read the request: its body is not JSON', {
       cause: error,

@@ -4,7 +4,7 @@
 
 import { request as httpRequest } from 'node:http';
 
-import { ERROR_TRAILER } from '../control/http-server.ts';
+import { ERROR_TRAILER, readBodyBytes } from '../control/http-server.ts';
 import type { ControlRequest, ForwardTarget, Route } from '../control/http-server.ts';
 import type { CreateRequest, SessionOptions } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -53,6 +53,8 @@ function session(request: ControlRequest): string {
 async function forward(supervisor: Supervisor, target: ForwardTarget): Promise<void> {
   const { request, response, rest, params } = target;
   const mayChange = rest === '/rollback' || rest === '/undelete';
+  // Whole, and in one write: a server that has all of it may answer and close before a second one.
+  const body = await readBodyBytes(request);
   const { socketPath, release } = await supervisor.borrowVolume(params['id'] ?? '', { mayChange });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -93,7 +95,7 @@ async function forward(supervisor: Supervisor, target: ForwardTarget): Promise<v
         if (!response.writableFinished) onward.destroy();
         resolve();
       });
-      request.pipe(onward);
+      onward.end(body);
     });
   } finally {
     release();

@@ -105,7 +105,7 @@ describe('history', () => {
 
   test('log says that a file was removed, and when', async () => {
     await inMount('echo x > gone.txt; rm gone.txt');
-    expect(await sessfs('log', 'work:gone.txt')).toMatch(/^Removed at .* by rm gone.txt/);
+    expect(await sessfs('log', 'work:gone.txt')).toMatch(/^Removed at .* by rm/);
   });
 
   test('log of a directory lists every file that ever was in it', async () => {
