@@ -18,13 +18,14 @@ import {
 } from './abi.ts';
 import type { Device } from './device.ts';
 import type { ConnectionInfo, FileSystem } from './file-system.ts';
+import { DEFERRED, NO_REPLY } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { Frame } from './frame.ts';
 import type { Logger } from './logger.ts';
 import { MessageStats } from './message-stats.ts';
 import { connectionInfo, MAX_WRITE_BYTES, negotiate } from './negotiate.ts';
 import type { InitAnswer, InitOptions } from './negotiate.ts';
-import { DEFERRED, NO_REPLY, OPERATIONS } from './operations.ts';
-import type { Exchange } from './operations.ts';
+import { OPERATIONS } from './operations.ts';
 import { DirReply, Reply } from './reply.ts';
 
 /** Room for headers beside the data of the largest message. */
