@@ -27,7 +27,7 @@ export class Cuts {
   readonly #intervalMs: number;
   /** How many open files may write to each inode. */
   readonly #writers = new Map<Ino, number>();
-  readonly #comparisons = new Map<Ino, { readonly token: object; readonly done: Promise<void> }>();
+  readonly #comparisons = new Map<Ino, Comparison>();
 
   constructor(core: Core, intervalMs: number) {
     this.#core = core;
@@ -80,10 +80,12 @@ export class Cuts {
 
   /** Before content changes that is being compared: the version is cut, without knowing. */
   beforeChange(ino: Ino): void {
-    if (this.#comparisons.size === 0 || !this.#comparisons.delete(ino)) return;
+    const comparison = this.#comparisons.get(ino);
+    if (comparison === undefined) return;
+    this.#comparisons.delete(ino);
     const inode = this.#core.state.findInode(ino);
     const dirty = this.#core.state.dirtyFiles.get(ino);
-    if (inode !== undefined && dirty !== undefined) this.#cut(inode, dirty, 'close');
+    if (inode !== undefined && dirty !== undefined) this.#cut(inode, dirty, comparison.cause);
   }
 
   /** Before what a name stands for may go away. */
@@ -158,7 +160,7 @@ export class Cuts {
       this.#core.report('Cannot compare a file with its last version', error);
       finish(false);
     });
-    this.#comparisons.set(inode.ino, { token, done });
+    this.#comparisons.set(inode.ino, { token, cause, done });
   }
 
   async #compare({ ranges }: Difference, isWanted: () => boolean): Promise<boolean> {
@@ -172,6 +174,13 @@ export class Cuts {
     }
     return true;
   }
+}
+
+/** Of a file with its last version, under way. */
+interface Comparison {
+  readonly token: object;
+  readonly cause: CutCause;
+  readonly done: Promise<void>;
 }
 
 /** Where the content may differ from that of the last version. */
