@@ -27,15 +27,21 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] 
 afterEach(() => void vi.useRealTimers());
 afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
 
+/** Shrinking a failure ends after this long: the rest is then taken to be needed. */
+const SHRINK_MS = 20_000;
+let shrinkUntilMs = Infinity;
+
 async function carryOut(
   sequence: readonly Command[],
   then: (run: Run) => Promise<void>,
 ): Promise<void> {
+  if (performance.now() > shrinkUntilMs) return;
   const run = await Run.start(join(base, String(count++)));
   try {
     for (const command of sequence) await perform(run, command);
     await then(run);
   } catch (error) {
+    shrinkUntilMs = Math.min(shrinkUntilMs, performance.now() + SHRINK_MS);
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     throw new Error(`${run.told.slice(-60).join('\n')}\n${reason}`, { cause: error });
   } finally {

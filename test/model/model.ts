@@ -232,7 +232,10 @@ export class Model {
       return;
     }
     const isSame = inode.cut?.equals(inode.content) === true;
-    const isCutAnyway = !dirty.isBaseKnown && steps.peek()?.event.kind === 'cut';
+    // Much to compare, and no time: what is about to go becomes a version in any case.
+    const isHasty = cause !== 'close' && inode.content.size > 1 << 20;
+    const mayCutAnyway = !dirty.isBaseKnown || isHasty;
+    const isCutAnyway = mayCutAnyway && steps.peek()?.event.kind === 'cut';
     if (isSame && !isCutAnyway) this.applyUnchanged(steps.takeUnchanged(ino), ino);
     else this.applyCut(steps.takeCut(ino, cause), ino, cause);
   }

@@ -16,7 +16,8 @@ import { System, TestClock } from './system.ts';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'f.tmp', '\xff\xfe', 'x'.repeat(255)] as Name[];
 const LENGTHS = [1, 2, 10, 100, 100, 1000, 4096, 5000, 70_000, 131_072, 131_073, 300_000];
-const EDGES = [0, 0, 1, 4096, 100_000, 131_072, (1 << 20) - 50, 1 << 20, 3 << 20, (5 << 20) - 7];
+const SMALL = [0, 1, 100, 4096, 100_000, 131_072];
+const LARGE = [(1 << 20) - 50, 1 << 20, (1 << 20) + 5000, 3 << 20, (5 << 20) - 7];
 
 /** An open file. */
 export interface Handle {
@@ -171,7 +172,7 @@ export class Run {
   offset(n: number, size: number): number {
     if (n % 3 === 0) return size;
     if (n % 3 === 1) return Math.floor((size * (n % 100)) / 100);
-    return pick(EDGES, n) as number;
+    return pick(n % 20 === 5 ? LARGE : SMALL, n) as number;
   }
 
   data(n: number, fill: number): Buffer {
