@@ -39,6 +39,10 @@ export async function openVolume(
     ...(options.isNew ? { create: { uid: options.uid, gid: options.gid, mode: ROOT_MODE } } : {}),
   });
   volume.report = (message, error) => logger.error({ err: error }, message);
+  const { tornTail } = volume.log;
+  if (tornTail !== undefined) {
+    logger.warn({ tornTail }, 'The end of the log was torn, and never on disk: it was cut off');
+  }
   const history = new VolumeHistory(volume);
   const versions = new VersionsTree({
     history,

@@ -18,7 +18,10 @@ import type { Volume } from '../volume/volume.ts';
 import type { AsOf } from './as-of.ts';
 import type { Node, RollbackStep } from './store.ts';
 
-/** What changed behind the kernel's back. */
+/**
+ * What changed behind the kernel's back, and nothing else: a directory whose name the kernel is told to
+ * forget is lost to whoever works in it.
+ */
 export interface TreeChange {
   readonly inodes: readonly Ino[];
   readonly names: readonly { readonly parent: Ino; readonly name: Name }[];
@@ -44,6 +47,7 @@ export class RestorePlan {
   readonly #restored = new Map<Ino, Ino>();
   readonly #cuts = new Set<Ino>();
   readonly #changedInodes = new Set<Ino>();
+  readonly #changedNames: { parent: Ino; name: Name }[] = [];
   readonly #firstIno: number;
   #nextIno: number;
 
@@ -69,7 +73,7 @@ export class RestorePlan {
   }
 
   get change(): TreeChange {
-    return { inodes: [...this.#changedInodes], names: this.#names };
+    return { inodes: [...this.#changedInodes], names: this.#changedNames };
   }
 
   /** Files whose uncut content this replaces. */
@@ -132,7 +136,12 @@ export class RestorePlan {
     this.#cuts.add(inode.ino);
     this.#changedInodes.add(inode.ino);
     this.#note(this.#removalSteps, 'remove', place.path, inode);
-    this.#removals.push({ kind: 'unlink', parent: place.parent, name: place.name });
+    this.#unlink(place);
+  }
+
+  #unlink({ parent, name }: Place): void {
+    this.#removals.push({ kind: 'unlink', parent, name });
+    this.#changedNames.push({ parent, name });
   }
 
   #relink(ino: Ino, place: Place, present: InodeRecord | undefined): Ino {
@@ -140,8 +149,9 @@ export class RestorePlan {
     if (present !== undefined) {
       this.#cuts.add(present.ino);
       this.#note(this.#removalSteps, 'remove', place.path, present);
-      this.#removals.push({ kind: 'unlink', parent: place.parent, name: place.name });
+      this.#unlink(place);
     }
+    this.#changedNames.push(place);
     this.#steps.push({ action: 'create', path: toText(place.path), kind: 'file', bytes: 0 });
     this.#events.push({ kind: 'link', ino, parent: place.parent, name: place.name });
     this.#changedInodes.add(ino);
@@ -180,6 +190,7 @@ export class RestorePlan {
       if (isRegular(node.mode)) extents = await this.#asOf.listExtents(node, 0, node.size);
     }
     this.#restored.set(node.ino, ino);
+    this.#changedNames.push(place);
     this.#note(this.#steps, 'create', place.path, node);
     if (!isDirectory(node.mode)) this.#pushRestore(node, ino, extents);
     return ino;

@@ -33,8 +33,8 @@ export interface UndeleteOptions {
 }
 
 export class Rollbacks {
-  /** Called after a change, with what the kernel may have cached. */
-  onChange: (change: TreeChange) => void = () => undefined;
+  /** Called after a change, with what the kernel may have cached; the change is done when it resolves. */
+  onChange: (change: TreeChange) => Promise<void> = () => Promise.resolve();
   readonly #volume: Volume;
   readonly #asOf: AsOf;
   readonly #lineages: Lineages;
@@ -77,8 +77,9 @@ export class Rollbacks {
       const before = state.revision;
       const by = { unique: 0, uid: 0, gid: 0, pid: 0, actor: options.actor };
       this.#volume.commit(plan.batch, by);
-      this.onChange(plan.change);
-      return { revision: state.revision, before, steps: plan.steps };
+      const { revision } = state;
+      await this.onChange(plan.change);
+      return { revision, before, steps: plan.steps };
     }
     throw new SessfsError('CONFLICT', 'Cannot roll back: the files change faster than it is planned', {
       hint: 'Stop what writes to them, or roll back a smaller part',

@@ -133,7 +133,7 @@ export interface History {
   /** undefined if nothing but directories ever had the name. */
   findFileHistory(dir: DirectoryLineage, name: Name): Promise<FileHistory | undefined>;
 
-  /** An inode as it was; undefined if it did not exist then. */
+  /** An inode as it was; undefined if it was not made yet. One that was removed has nlink 0. */
   findNode(ino: Ino, at: Revision): Promise<Node | undefined>;
   findChild(dir: Ino, name: Name, at: Revision): Promise<NodeEntry | undefined>;
   /** In byte order of the names. */

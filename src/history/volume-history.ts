@@ -55,8 +55,8 @@ export class VolumeHistory implements History {
     this.#rollbacks = new Rollbacks(volume, this.#asOf, this.#lineages);
   }
 
-  /** Called after a rollback, with what the kernel may have cached. */
-  set onChange(listener: (change: TreeChange) => void) {
+  /** Called after a rollback, with what the kernel may have cached; it is done when that resolves. */
+  set onChange(listener: (change: TreeChange) => Promise<void>) {
     this.#rollbacks.onChange = listener;
   }
 

@@ -410,11 +410,15 @@ export class VolumeFileSystem implements FileSystem {
     return sink.add(VERSIONS_NAME, ino, S_IFDIR, VERSIONS_COOKIE);
   }
 
-  #notify({ inodes, names }: TreeChange): void {
-    for (const ino of inodes) this.#notifier?.invalidateInode(ino as number as NodeId, 0, 0);
+  /** Resolves when the kernel has heard of it: whoever asked for the change then sees it. */
+  async #notify({ inodes, names }: TreeChange): Promise<void> {
+    const notifier = this.#notifier;
+    if (notifier === undefined) return;
+    for (const ino of inodes) notifier.invalidateInode(ino as number as NodeId, 0, 0);
     for (const { parent, name } of names) {
-      this.#notifier?.invalidateEntry(parent as number as NodeId, name);
+      notifier.invalidateEntry(parent as number as NodeId, name);
     }
+    await notifier.drained();
   }
 }
 

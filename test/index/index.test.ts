@@ -53,7 +53,7 @@ describe('Index', () => {
     first.index.put(bytes('k2'), bytes('v2'));
     first.index.delete(bytes('k1'));
     expect(first.index.pending).toBe(3);
-    await first.index.write(metaOf(7));
+    await first.index.write(metaOf(7), Promise.resolve());
     await first.index.close();
     const second = await Index.open(dir, VOLUME);
     expect(second.meta).toEqual(metaOf(7));
@@ -64,7 +64,7 @@ describe('Index', () => {
 
   test('forgets what was not written out when it is closed', async () => {
     const first = await Index.open(dir, VOLUME);
-    await first.index.write(metaOf(1));
+    await first.index.write(metaOf(1), Promise.resolve());
     first.index.put(bytes('late'), bytes('v'));
     expect(first.index.get(bytes('late'))).toBeUndefined();
     await first.index.close();
@@ -81,7 +81,7 @@ describe('Index', () => {
     index.put(key, value);
     key.fill(0);
     value.fill(0);
-    await index.write(metaOf(1));
+    await index.write(metaOf(1), Promise.resolve());
     expect(index.get(bytes('key'))).toEqual(bytes('value'));
     await index.close();
   });
@@ -91,7 +91,7 @@ describe('Index', () => {
     const writes: Promise<void>[] = [];
     for (let i = 1; i <= 20; i++) {
       index.put(bytes('same'), bytes(`v${i}`));
-      writes.push(index.write(metaOf(i)));
+      writes.push(index.write(metaOf(i), Promise.resolve()));
     }
     expect(index.isWriting).toBe(true);
     await Promise.all(writes);
@@ -106,7 +106,7 @@ describe('Index', () => {
   test('scans a range in order, backwards, up to a limit, and by prefix', async () => {
     const { index } = await Index.open(dir, VOLUME);
     for (const key of ['a', 'b1', 'b2', 'b3', 'c']) index.put(bytes(key), bytes('v'));
-    await index.write(metaOf(1));
+    await index.write(metaOf(1), Promise.resolve());
     const range = { gte: bytes('b'), lt: bytes('c') };
     expect(await keysOf(index, range)).toEqual(['b1', 'b2', 'b3']);
     expect(await keysOf(index, { ...range, reverse: true })).toEqual(['b3', 'b2', 'b1']);
@@ -124,7 +124,7 @@ describe('Index', () => {
 describe('Index.open', () => {
   test('refuses the index of another volume', async () => {
     const { index } = await Index.open(dir, VOLUME);
-    await index.write(metaOf(1));
+    await index.write(metaOf(1), Promise.resolve());
     await index.close();
     await expect(Index.open(dir, 'f'.repeat(32))).rejects.toMatchObject({ code: 'STORE_FOREIGN' });
     const again = await Index.open(dir, VOLUME);
@@ -140,7 +140,7 @@ describe('Index.open', () => {
 
   test('refuses a damaged database, and says what to do', async () => {
     const { index } = await Index.open(dir, VOLUME);
-    await index.write(metaOf(1));
+    await index.write(metaOf(1), Promise.resolve());
     await index.close();
     fs.writeFileSync(path.join(dir, 'CURRENT'), 'nonsense\n');
     await expect(Index.open(dir, VOLUME)).rejects.toMatchObject({
