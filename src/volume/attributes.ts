@@ -17,8 +17,10 @@ import type { Volume } from './volume.ts';
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 
-/** As the kernel's limit on a list of names; more could not be read back. */
-const MAX_XATTR_BYTES = 64 * 1024;
+/** XATTR_LIST_MAX: a longer list of names could not be read back. */
+const MAX_XATTR_LIST_BYTES = 64 * 1024;
+/** Four values of XATTR_SIZE_MAX: every state of an inode in the history carries them all. */
+const MAX_XATTR_VALUES_BYTES = 256 * 1024;
 
 export interface AttributeChange {
   readonly mode?: number;
@@ -84,11 +86,16 @@ export function setXattr(
   const present = inode.xattrs?.get(name);
   if (present !== undefined && (flags & XATTR_CREATE) !== 0) throw new FsError(Errno.EEXIST);
   if (present === undefined && (flags & XATTR_REPLACE) !== 0) throw new FsError(Errno.ENODATA);
-  let bytes = name.length + value.length;
+  let listBytes = name.length + 1;
+  let valuesBytes = value.length;
   for (const [other, held] of inode.xattrs ?? []) {
-    if (other !== name) bytes += other.length + held.length;
+    if (other === name) continue;
+    listBytes += other.length + 1;
+    valuesBytes += held.length;
   }
-  if (bytes > MAX_XATTR_BYTES) throw new FsError(Errno.ENOSPC, 'extended attributes of one inode');
+  if (listBytes > MAX_XATTR_LIST_BYTES || valuesBytes > MAX_XATTR_VALUES_BYTES) {
+    throw new FsError(Errno.ENOSPC, 'extended attributes of one inode');
+  }
   volume.commit({ kind: 'xattr', ino, name, value: Buffer.from(value) }, caller);
 }
 
