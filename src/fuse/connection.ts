@@ -6,6 +6,7 @@
  * that the thread sleeps in the event loop. An idle connection costs nothing.
  */
 
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import koffi from 'koffi';
@@ -67,7 +68,9 @@ export class Connection {
     this.#fd = options.fd;
     this.#fileSystem = options.fileSystem;
     this.#logger = options.logger;
-    this.#spin = new SpinBudget(options.spinMs ?? DEFAULT_SPIN_MS);
+    // On the only CPU spinning would keep the client from sending what it waits for.
+    const spinMs = availableParallelism() > 1 ? DEFAULT_SPIN_MS : 0;
+    this.#spin = new SpinBudget(options.spinMs ?? spinMs);
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     this.info = options.resume;
     this.#device = new KernelDevice(options.fd);

@@ -43,7 +43,7 @@ afterEach(async () => {
 describe.each([
   ['answers at once', {}],
   ['answers by promises', { isAsync: true }],
-  ['is never asked to open', { init: { messagelessOpendir: true } }],
+  ['is never asked to open', { init: { messagelessOpen: true, messagelessOpendir: true } }],
 ])('a file system that %s', (_name, args) => {
   test('does what shell tools ask of it', async () => {
     const mount = await start({ args, mount: { dev: true, suid: true } });
