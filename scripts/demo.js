@@ -32,12 +32,16 @@ process.once('SIGINT', () => daemon.stdin.end());
 /** Runs a command line in the session, shows it, and returns what it printed. */
 async function show(line, cwd) {
   process.stdout.write(`\n$ ${line}\n`);
-  const { stdout } = await runFile('/bin/sh', ['-ec', `sessfs() { "$NODE" "$SESSFS" "$@"; }\n${line}`], {
-    cwd,
-    timeout: STEP_TIMEOUT_MS,
-    killSignal: 'SIGKILL',
-    env: { ...process.env, NODE: process.execPath, SESSFS, SESSFS_ROOT: root },
-  });
+  const { stdout } = await runFile(
+    '/bin/sh',
+    ['-ec', `sessfs() { "$NODE" "$SESSFS" "$@"; }\n${line}`],
+    {
+      cwd,
+      timeout: STEP_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      env: { ...process.env, NODE: process.execPath, SESSFS, SESSFS_ROOT: root },
+    },
+  );
   process.stdout.write(stdout);
   return stdout;
 }
@@ -69,7 +73,11 @@ async function tour() {
   await here('sessfs log notes.md');
 
   say('Look at an earlier one, as a file or by command, and at what changed.');
-  check('the version before the latest', await here('cat .versions/notes.md/~1'), 'second draft\none more line\n');
+  check(
+    'the version before the latest',
+    await here('cat .versions/notes.md/~1'),
+    'second draft\none more line\n',
+  );
   check('three versions back', await here('sessfs cat notes.md@~3'), 'first draft\n');
   const diff = await here('sessfs diff notes.md');
   if (!diff.includes('-second draft\n+third draft\n')) throw new Error('diff shows no change');
@@ -77,7 +85,11 @@ async function tour() {
   say('Bring it back. That is a change like any other: what it replaces is kept too.');
   await here('sessfs rollback notes.md --to ~3');
   check('notes.md after the rollback', await here('cat notes.md'), 'first draft\n');
-  check('what it replaced', await here('cat .versions/notes.md/~1'), 'third draft\none more line\n');
+  check(
+    'what it replaced',
+    await here('cat .versions/notes.md/~1'),
+    'third draft\none more line\n',
+  );
 
   say('Remove a whole directory, and get it back.');
   await here('mkdir -p src/deep && echo "int x;" > src/x.c && echo "int y;" > src/deep/y.c');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { run, startDaemon } from '../harness/daemon.ts';
-import type { RunResult, TestDaemon } from '../harness/daemon.ts';
+import type { TestDaemon } from '../harness/daemon.ts';
 import { shell } from '../harness/run.ts';
 
 const SHORT_MS = 15_000;
@@ -30,6 +30,7 @@ async function sessfs(...args: string[]): Promise<string> {
   return result.stdout;
 }
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the test knows what it asked for
 async function json<T>(...args: string[]): Promise<T> {
   const value: T = JSON.parse(await sessfs(...args, '--json'));
   return value;
@@ -37,6 +38,11 @@ async function json<T>(...args: string[]): Promise<T> {
 
 function inMount(script: string): Promise<string> {
   return shell(script, { cwd: mount, timeoutMs: SHORT_MS });
+}
+
+async function currentMoment(): Promise<string> {
+  const { volume } = await json<{ volume: { revision: number } }>('show', 'work');
+  return `@r${volume.revision}`;
 }
 
 describe('sessions', () => {
@@ -163,10 +169,8 @@ describe('history', () => {
   });
 
   test('diff summarises directories', async () => {
-    const at = async (): Promise<string> =>
-      `@r${(await json<{ volume: { revision: number } }>('show', 'work')).volume.revision}`;
     await inMount('mkdir d; echo 1 > d/same; echo 1 > d/changed; echo 1 > d/removed');
-    const before = await at();
+    const before = await currentMoment();
     await inMount('echo 22 > d/changed; rm d/removed; echo 3 > d/added');
     const lines = (await sessfs('diff', `work:d@${before}`)).split('\n').map((l) => l.trim());
     expect(lines.slice(0, 3)).toEqual([
@@ -241,7 +245,7 @@ describe('failures', () => {
 
   test('with --json is JSON on standard error', async () => {
     const result = await daemon.cli(['show', 'nobody', '--json']);
-    const { error } = parse<{ error: { code: string; hint: string } }>(result);
+    const { error }: { error: unknown } = JSON.parse(result.stderr);
     expect(error).toMatchObject({ code: 'SESSION_UNKNOWN', hint: expect.stringContaining('list') });
   });
 
@@ -285,8 +289,3 @@ describe('doctor', () => {
     expect(await sessfs('doctor')).toContain('renameat2');
   });
 });
-
-function parse<T>(result: RunResult): T {
-  const value: T = JSON.parse(result.stderr);
-  return value;
-}
