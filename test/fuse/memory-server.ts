@@ -47,7 +47,34 @@ async function main(options: ServerArguments): Promise<void> {
   }
   if (options.crashOn !== undefined) crashOn(fileSystem, options.crashOn);
   const fd = options.fd ?? (await mountFuse(options.mount));
-  const connection = new Connection({
+  const server: Server = { fileSystem, connection: serve(options, fileSystem, fd), idles: 0 };
+  server.restart = async () => {
+    const { info } = server.connection;
+    server.isRestarting = true;
+    await server.connection.stop();
+    server.isRestarting = false;
+    server.connection = serve({ ...options, resume: info }, fileSystem, fd);
+    watch(server);
+  };
+  watch(server);
+  say({ mounted: true, pid: process.pid });
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    void obey(line, server).catch((error: unknown) => say({ failed: String(error) }));
+  });
+  lines.on('close', () => void unmount(options.mount.mountPoint, { lazy: true }).catch(say));
+}
+
+interface Server {
+  readonly fileSystem: MemoryFileSystem;
+  connection: Connection;
+  idles: number;
+  isRestarting?: boolean;
+  restart?: () => Promise<void>;
+}
+
+function serve(options: ServerArguments, fileSystem: MemoryFileSystem, fd: number): Connection {
+  return new Connection({
     fd,
     fileSystem,
     logger,
@@ -55,18 +82,16 @@ async function main(options: ServerArguments): Promise<void> {
     resume: options.resume,
     ...(options.spinMs === undefined ? {} : { spinMs: options.spinMs }),
   });
-  const ended = connection.run();
-  say({ mounted: true, pid: process.pid });
-  const lines = createInterface({ input: process.stdin });
-  lines.on('line', (line) => {
-    void obey(line, { fileSystem, connection }).catch((error: unknown) =>
-      say({ failed: String(error) }),
-    );
+}
+
+/** Runs the connection, and ends the process with it unless it is only replaced. */
+function watch(server: Server): void {
+  server.connection.onIdle = () => (server.idles += 1);
+  void server.connection.run().then(() => {
+    if (server.isRestarting === true) return;
+    say({ ended: true });
+    process.exit(0);
   });
-  lines.on('close', () => void unmount(options.mount.mountPoint, { lazy: true }).catch(say));
-  await ended;
-  say({ ended: true });
-  process.exit(0);
 }
 
 function crashOn(fileSystem: MemoryFileSystem, fatal: string): void {
@@ -92,13 +117,15 @@ async function serveNatively(
   process.stdin.resume();
 }
 
-async function obey(
-  line: string,
-  { fileSystem, connection }: { fileSystem: MemoryFileSystem; connection: Connection },
-): Promise<void> {
+async function obey(line: string, server: Server): Promise<void> {
+  const { fileSystem, connection } = server;
   const [command, argument = ''] = line.split(' ');
   if (command === 'stats') {
-    say({ stats: connection.stats(), cpu: process.cpuUsage(), info: connection.info });
+    const { idles } = server;
+    say({ stats: connection.stats(), cpu: process.cpuUsage(), info: connection.info, idles });
+  } else if (command === 'restart') {
+    await server.restart?.();
+    say({ restarted: true });
   } else if (command === 'change') {
     await changeBehind(fileSystem, argument);
     say({ changed: argument });

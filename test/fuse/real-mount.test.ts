@@ -234,6 +234,34 @@ describe('a server that is replaced', () => {
   });
 });
 
+describe('a connection', () => {
+  test.each([
+    ['at once', {}],
+    ['by promises', { isAsync: true }],
+  ])(
+    'that answers %s is stopped and resumed under load, and loses nothing',
+    async (_name, args) => {
+      const mount = await start({ args });
+      const work = inside(
+        mount,
+        'for i in $(seq 400); do echo $i > f$i; mv f$i g$i; done; ls | wc -l',
+      );
+      for (let i = 0; i < 5; i += 1) await mount.ask('restart', 'restarted');
+      expect(await work).toBe('400\n');
+    },
+  );
+
+  test('tells once when nothing has come for a while', async () => {
+    const mount = await start();
+    await inside(mount, 'touch f');
+    const idles = async (): Promise<unknown> => (await mount.ask('stats', 'stats'))['idles'];
+    await eventually(async () => expect(await idles()).toBeGreaterThan(0), { timeoutMs: 2000 });
+    const before = await idles();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await idles()).toBe(before);
+  });
+});
+
 describe('without root', () => {
   test('mounts through fusermount3, for its owner only', async () => {
     // /dev/fuse may be closed to users on this host: in a mount namespace of our own it is not.
