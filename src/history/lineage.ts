@@ -2,8 +2,9 @@
  * Lineages: what a person means by a file or a directory, through its renames, rewrites and removals.
  *
  * A name's history is that of every inode that ever had it. An inode brings along what it replaced under
- * a name that it had before: after `sed -i a; mv a b`, b has all of a's. Nothing is guessed by time or
- * process.
+ * the names that it had before: after `sed -i a; mv a b`, b has all of a's. What it replaces later it does
+ * not bring back: a temporary name has nothing of the file that it is renamed over. Nothing is guessed by
+ * time or process.
  */
 
 import { ROOT_INO } from '../shared/brands.ts';
@@ -86,7 +87,7 @@ export class Lineages {
 
   /** undefined if no file ever had the name. */
   async findName(lineage: DirectoryLineage, name: Name): Promise<NameHistory | undefined> {
-    const inos = new Set<Ino>();
+    const arrivals: Arrival[] = [];
     let liveIno: Ino | undefined;
     let isTaken = false;
     let removed: NameHistory['removed'];
@@ -96,20 +97,20 @@ export class Lineages {
         isTaken = true;
         if (live.type !== S_IFDIR) {
           liveIno = live.ino;
-          inos.add(live.ino);
+          arrivals.push(live);
         }
       }
       for (const past of await this.#asOf.listPast(dir, name)) {
         if (past.type === S_IFDIR) continue;
-        inos.add(past.ino);
+        arrivals.push(past);
         if (removed === undefined || removed.revision < past.to) {
           removed = { revision: past.to, actor: past.removedBy };
         }
       }
     }
-    if (inos.size === 0) return undefined;
-    for (const ino of inos) for (const replaced of await this.#listReplaced(ino)) inos.add(replaced);
-    return { inos: [...inos], liveIno, removed: isTaken ? undefined : removed };
+    if (arrivals.length === 0) return undefined;
+    const inos = await this.#listWithReplaced(arrivals);
+    return { inos, liveIno, removed: isTaken ? undefined : removed };
   }
 
   /** Every version of an inode, oldest first. */
@@ -125,21 +126,43 @@ export class Lineages {
     return versions;
   }
 
-  /** The inodes that this one replaced, by being renamed over them, under names that it had before. */
-  async #listReplaced(ino: Ino): Promise<Ino[]> {
-    const replaced: Ino[] = [];
+  /** The inodes that arrived, those that they had replaced before, and so on. */
+  async #listWithReplaced(arrivals: readonly Arrival[]): Promise<Ino[]> {
+    const latest = new Map<Ino, Revision>();
+    const queue = [...arrivals];
+    for (let arrival = queue.pop(); arrival !== undefined; arrival = queue.pop()) {
+      const known = latest.get(arrival.ino);
+      if (known !== undefined && known >= arrival.since) continue;
+      latest.set(arrival.ino, arrival.since);
+      queue.push(...(await this.#listReplaced(arrival)));
+    }
+    return [...latest.keys()];
+  }
+
+  /** What an inode replaced, by being renamed over it, under names that it got before it arrived. */
+  async #listReplaced({ ino, since }: Arrival): Promise<Arrival[]> {
+    const replaced: Arrival[] = [];
     const places = new Map<string, { parent: Ino; name: Name }>();
     for (const { inode } of await this.#asOf.listStates(ino)) {
       if (inode.name !== '') places.set(`${inode.parent}/${inode.name}`, inode);
     }
     for (const { parent, name } of places.values()) {
       const past = await this.#asOf.listPast(parent, name);
-      const own = past.find((entry) => entry.ino === ino);
-      const before = past.find((entry) => entry.to === own?.since && entry.ino !== ino);
-      if (before !== undefined && before.type !== S_IFDIR) replaced.push(before.ino);
+      const live = this.#volume.state.findDentry(parent, name);
+      for (const own of live === undefined ? past : [...past, live]) {
+        if (own.ino !== ino || own.since >= since) continue;
+        const before = past.find((entry) => entry.to === own.since && entry.ino !== ino);
+        if (before !== undefined && before.type !== S_IFDIR) replaced.push(before);
+      }
     }
     return replaced;
   }
+}
+
+/** An inode got a name at a revision. */
+interface Arrival {
+  readonly ino: Ino;
+  readonly since: Revision;
 }
 
 const REVISION_AT = 1 + 6;
