@@ -7,6 +7,7 @@ import { errnoName } from '../../src/shared/errno.ts';
 import type { ActorId, Ino, Name, Revision } from '../../src/shared/brands.ts';
 import type { Caller } from '../../src/volume/store.ts';
 import { compareLive, compareLiveInode, compareMoment } from './compare.ts';
+import { compareHistories, compareVersions } from './lineage.ts';
 import { Content } from './content.ts';
 import { isDir, isFile, Model, ROOT } from './model.ts';
 import type { ModelInode } from './model.ts';
@@ -111,6 +112,14 @@ export class Run {
       throw new Difference(`${what}: ${actual}, the model says ${wanted}`);
     }
     return errno === undefined;
+  }
+
+  /** Everything at once: live, history, and some moments. */
+  async compareAll(): Promise<void> {
+    await this.compareLive();
+    await compareHistories(this.system, this.model);
+    await compareVersions(this.system, this.model);
+    for (let n = 0; n < 6; n++) await this.compareMoment(n * 131);
   }
 
   tell(what: string, revision?: Revision): void {
