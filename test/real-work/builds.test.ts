@@ -52,7 +52,7 @@ realWork('Builds', (pair) => {
       '--ignoreConfig --module nodenext --target es2022 --skipLibCheck --types node --allowImportingTsExtensions --rewriteRelativeImportExtensions --sourceMap';
     const one = (part: string): string =>
       `${compiler} ${flags} --outDir out-${part} src/${part}/*.ts`;
-    await pair.both(`cp -r "${PROJECT}/src" src; ln -s "${PROJECT}/node_modules" node_modules
+    await pair.both(`cp -r "${PROJECT}/src" src; echo '{"type":"module"}' > package.json; ln -s "${PROJECT}/node_modules" node_modules
 { ${one('shared')} > /dev/null || test -d out-shared; } & { ${one('log')} > /dev/null || test -d out-log; }; wait
 test -s out-shared/time.js || test -s out-shared/shared/time.js`);
     expect(await pair.differences()).toBe('');

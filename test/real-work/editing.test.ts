@@ -12,7 +12,7 @@ const CASES: readonly (readonly [string, string])[] = [
   ['ex', 'seq 100 > f; printf "%%s/1/one/g\\n10,20d\\nwq\\n" | ex -s f'],
   [
     'ex with a backup',
-    'seq 100 > f; printf "set backup backupcopy=no\\n%%s/2/two/\\nwq\\n" | ex -s f',
+    'seq 100 > f; printf "set backup backupcopy=no backupskip=\\n%%s/2/two/\\nwq\\n" | ex -s f',
   ],
   [
     'sed -i on many files',
