@@ -255,10 +255,15 @@ describe('a connection', () => {
     const mount = await start();
     await inside(mount, 'touch f');
     const idles = async (): Promise<unknown> => (await mount.ask('stats', 'stats'))['idles'];
-    await eventually(async () => expect(await idles()).toBeGreaterThan(0), { timeoutMs: 2000 });
-    const before = await idles();
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(await idles()).toBe(before);
+    await eventually(
+      async () => {
+        const before = await idles();
+        expect(before).toBeGreaterThan(0);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        expect(await idles()).toBe(before);
+      },
+      { timeoutMs: 5000 },
+    );
   });
 });
 
