@@ -6,7 +6,7 @@
  * With --dir it works in a plain directory, and only what needs no daemon is measured.
  */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -112,7 +112,6 @@ function formatRows(rows) {
 /** What the daemon's own directory and processes tell, beyond what the mount shows. */
 async function openSession(root) {
   const session = await startSession(root);
-  const { server } = await session.show();
   return {
     ...session,
     readIndexBytes: async () => {
@@ -121,11 +120,7 @@ async function openSession(root) {
       const { stdout } = await runShell(text, { cwd: '/' });
       return stdout.split('\n').reduce((sum, line) => sum + Number(line), 0);
     },
-    readServerRssMb: async () => {
-      const { pid } = (await session.show()).server ?? server;
-      const status = await readFile(`/proc/${pid}/status`, 'utf8');
-      return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
-    },
+    readServerRssMb: async () => (await session.show()).volume.rssBytes / 2 ** 20,
   };
 }
 

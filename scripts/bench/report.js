@@ -83,7 +83,7 @@ export function formatResults(results) {
 
 /** The kernel's messages: how many for one operation, what one costs, and which take the time. */
 export function formatMessages(results) {
-  const rows = results.flatMap(({ name, messages }) =>
+  const rows = results.flatMap(({ name, mountMs, messages }) =>
     messages === undefined
       ? []
       : [
@@ -91,6 +91,7 @@ export function formatMessages(results) {
             name,
             `${messages.perOperation.toFixed(2)} per ${messages.unit}`,
             messages.usPerMessage.toFixed(1),
+            `${ms(messages.busyMs)} of ${ms(mountMs)}`,
             messages.kinds
               .slice(0, 5)
               .map(({ kind, count, ms: kindMs }) => `${kind} ${count} (${ms(kindMs)} ms)`)
@@ -100,5 +101,5 @@ export function formatMessages(results) {
   );
   return rows.length === 0
     ? undefined
-    : formatTable([['workload', 'messages', 'µs each', 'most time in'], ...rows]);
+    : formatTable([['workload', 'messages', 'µs each', 'server ms', 'most time in'], ...rows]);
 }

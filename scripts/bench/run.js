@@ -56,10 +56,10 @@ async function measure({ workload, side, inputs, round }) {
 function countMessages({ workload, before, after }) {
   if (before === undefined || after === undefined) return undefined;
   const kinds = Object.entries(after)
-    .map(([kind, { count, ns }]) => ({
+    .map(([kind, { count, totalNs }]) => ({
       kind,
       count: count - (before[kind]?.count ?? 0),
-      ms: (ns - (before[kind]?.ns ?? 0)) / 1e6,
+      ms: (totalNs - (before[kind]?.totalNs ?? 0)) / 1e6,
     }))
     .filter(({ count }) => count > 0)
     .toSorted((a, b) => b.ms - a.ms);
@@ -70,6 +70,7 @@ function countMessages({ workload, before, after }) {
   return {
     perOperation: total / done,
     unit,
+    busyMs: totalMs,
     usPerMessage: total === 0 ? 0 : (totalMs * 1000) / total,
     kinds,
   };

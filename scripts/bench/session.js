@@ -11,7 +11,7 @@ const START_TIMEOUT_MS = 30_000;
 
 /**
  * @param {string} root Where the daemon keeps its store.
- * @returns {Promise<{ mount: string, id: string, command: (...args: string[]) => Promise<any>, readMessages: () => Promise<Record<string, { count: number, ns: number }> | undefined>, show: () => Promise<any>, stop: () => Promise<void> }>}
+ * @returns {Promise<{ mount: string, id: string, command: (...args: string[]) => Promise<any>, readMessages: () => Promise<Record<string, { count: number, totalNs: number }> | undefined>, show: () => Promise<any>, stop: () => Promise<void> }>}
  */
 export async function startSession(root) {
   const daemon = spawn(process.execPath, [COMMAND, 'daemon', '--root', root], {
@@ -34,9 +34,9 @@ export async function startSession(root) {
   try {
     const session = await createWhenUp(command);
     const show = () => command('show', session.id);
-    const readMessages = async () => (await show()).server?.messages;
+    const readMessages = async () => (await show()).volume?.connection;
     return {
-      mount: session.mount,
+      mount: session.mountPoint,
       id: session.id,
       daemonPid: daemon.pid,
       readMessages,
