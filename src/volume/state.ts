@@ -59,8 +59,8 @@ export class State {
   readonly dirtyFiles = new Map<Ino, DirtyFile>();
   /** Those that may not be in the index yet, and some that are. */
   readonly actors = new Map<ActorId, ActorRecord>();
-  /** Seconds of the last entry in the time key space. */
-  timeIndexed = -1;
+  /** INVARIANT: the second of the newest entry in the time key space: each second has one, its first. */
+  timeIndexed: number;
 
   readonly #inodes = new Map<Ino, InodeRecord>();
   readonly #regions = new Map<Ino, Map<number, readonly Extent[]>>();
@@ -80,6 +80,7 @@ export class State {
     this.volumeId = volumeId;
     this.revision = meta?.applied ?? NO_REVISION;
     this.time = meta?.appliedTime ?? EPOCH;
+    this.timeIndexed = meta?.appliedTime.sec ?? -1;
     this.next = meta?.next ?? (0 as LogPos);
     this.nextIno = meta?.nextIno ?? 2;
     this.nextActor = meta?.nextActor ?? 1;
