@@ -173,7 +173,10 @@ function apply(state: State, at: Moment, event: Event, data: PlacedData | undefi
 function revive(state: State, at: Moment, inode: InodeRecord): void {
   state.liveBytes += inode.allocated;
   state.inodes += 1;
-  if (isDirectory(inode.mode)) inode.nlink = 1;
+  if (isDirectory(inode.mode)) {
+    inode.nlink = 1;
+    return;
+  }
   if (inode.contentRevision > inode.cutRevision && inode.contentRevision > inode.born) {
     state.dirtyFiles.set(inode.ino, { actor: at.actor, since: at.time, base: undefined });
   }
