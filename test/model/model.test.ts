@@ -17,6 +17,7 @@ import { perform } from './perform.ts';
 import { Run } from './run.ts';
 
 const RUNS = Number(process.env['SESSFS_MODEL_RUNS'] ?? 40);
+const LENGTH = Number(process.env['SESSFS_MODEL_LENGTH'] ?? 250);
 const SEED = Number(process.env['SESSFS_MODEL_SEED'] ?? Date.now() % 2 ** 31);
 
 const base = fs.mkdtempSync(join(tmpdir(), 'sessfs-model-'));
@@ -62,7 +63,7 @@ function checkSequences(
 }
 
 test("the live tree, and the tree at earlier revisions, are the model's", async () => {
-  await checkSequences({ maxLength: 250, numRuns: RUNS }, async (run) => {
+  await checkSequences({ maxLength: LENGTH, numRuns: RUNS }, async (run) => {
     await run.compareAll();
   });
   expect(count).toBeGreaterThan(0);

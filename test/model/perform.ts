@@ -2,7 +2,7 @@
  * What each command of commands.ts means in the state that it meets.
  */
 
-import type { Ino, Name } from '../../src/shared/brands.ts';
+import type { Ino, Name, Revision } from '../../src/shared/brands.ts';
 import { timeToMs } from '../../src/shared/time.ts';
 import { removeXattr, setAttributes, setXattr } from '../../src/volume/attributes.ts';
 import { allocateFile, cloneFileRange, truncateFile, writeFile } from '../../src/volume/files.ts';
@@ -19,6 +19,9 @@ import * as files from './model-files.ts';
 import * as names from './model-names.ts';
 import type { Place } from './model-names.ts';
 import { isDir } from './model.ts';
+import { listPaths } from './lineage.ts';
+import { restart, rollback, undelete } from './perform-history.ts';
+import type { Restart } from './perform-history.ts';
 import { pick } from './run.ts';
 import type { Handle, Run } from './run.ts';
 
@@ -247,9 +250,30 @@ const PERFORM: Record<CommandKind, Perform> = {
       (steps) => run.model.cutEach(steps, [...run.model.dirty.keys()], 'checkpoint'),
     );
   },
-  rollback: () => undefined,
-  undelete: () => undefined,
-  restart: () => undefined,
+  rollback: (run, n) => {
+    const past = run.revision(n(1));
+    const from = n(2) % 4 === 0 ? run.model : run.model.getState(past);
+    const path = n(2) % 4 === 1 ? [] : (pick(listPaths(from), n(3))?.path ?? []);
+    return rollback(
+      run,
+      { path, to: past, exact: n(4) % 2 === 0 },
+      { by: n(5), isUndone: n(6) % 3 === 0 },
+    );
+  },
+  undelete: (run, n) => {
+    const removed = pick(
+      run.model.placements.filter(({ to }) => to !== undefined),
+      n(0),
+    );
+    if (removed?.to === undefined) return undefined;
+    const state = run.model.getState((removed.to - 1) as Revision);
+    const paths = listPaths(state).filter(({ ino, path }) => {
+      return ino === removed.ino && path.at(-1) === removed.name;
+    });
+    const path = pick(paths, n(1))?.path;
+    return path === undefined ? undefined : undelete(run, path, n(2));
+  },
+  restart: (run, n) => restart(run, pick(['close', 'crash', 'resume', 'rebuild'], n(0)) as Restart),
   look: async (run, n) => {
     await run.compareMoment(n(0));
     await run.compareLive();

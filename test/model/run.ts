@@ -12,6 +12,7 @@ import { Content } from './content.ts';
 import { isDir, isFile, Model, ROOT } from './model.ts';
 import type { ModelInode } from './model.ts';
 import { Difference, ModelError, Steps } from './steps.ts';
+import type { Committed } from './steps.ts';
 import type { Place } from './model-names.ts';
 import { System, TestClock } from './system.ts';
 
@@ -35,6 +36,7 @@ export class Run {
   actors: ActorId[] = [];
   /** What was done, to be read when something differs. */
   readonly told: string[] = [];
+  readonly noActor = 0 as ActorId;
   #copies = 0;
 
   private constructor(root: string, clock: TestClock, system: System) {
@@ -114,6 +116,13 @@ export class Run {
     return errno === undefined;
   }
 
+  /** Takes over what a start did for one file, as far as it can be told. */
+  replay(committed: Committed, ino: Ino): void {
+    const steps = new Steps([committed]);
+    this.model.cutIfChanged(steps, ino, 'close');
+    steps.end();
+  }
+
   /** Everything at once: live, history, and some moments. */
   async compareAll(): Promise<void> {
     await this.compareLive();
@@ -123,7 +132,8 @@ export class Run {
   }
 
   tell(what: string, revision?: Revision): void {
-    this.told.push(revision === undefined ? what : `r${revision}: ${what}`);
+    const text = what.replace(/x{9,}/g, 'x…');
+    this.told.push(revision === undefined ? text : `r${revision}: ${text}`);
   }
 
   // --- choosing -----------------------------------------------------------------------------------
@@ -201,9 +211,13 @@ export class Run {
     compareLiveInode(this.system, this.model, ino);
   }
 
+  /** One of those that there were. */
+  revision(n: number): Revision {
+    return pick([...this.model.states.keys()], n * 7919) as Revision;
+  }
+
   async compareMoment(n: number): Promise<void> {
-    const revisions = [...this.model.states.keys()];
-    const revision = pick(revisions, n * 7919) as Revision;
+    const revision = this.revision(n);
     this.tell(`look at r${revision}`);
     await compareMoment(this.system, this.model, revision);
   }
