@@ -51,12 +51,14 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
       config,
       version: readVersion(),
     });
-    await supervisor.start();
+    await supervisor.clean();
     const control = await ControlServer.listen({
       socketPath: layout.controlSocket,
       routes: supervisorRoutes(supervisor),
       onError: (error, on) => logger.warn({ err: error, on }, 'A command failed'),
     });
+    // Commands are answered already: a session with a long log must not keep them waiting.
+    await supervisor.mountAll();
     const watcher = watchConfig({
       path: layout.configFile,
       onChange: (changed) => {

@@ -35,8 +35,18 @@ export class KernelMounts implements MountPort {
     this.#root = root;
   }
 
-  mount(record: SessionRecord): Promise<number> {
+  async mount(record: SessionRecord): Promise<number> {
     const { mountPoint, id, uid, gid, options } = record;
+    // Before anything looks at it: a stat of a mount that hangs would never return.
+    if (this.isMounted(mountPoint)) {
+      throw new SessfsError(
+        'MOUNT_POINT',
+        `Cannot mount at "${mountPoint}": it is a mount already`,
+        {
+          hint: `Unmount that first: umount ${mountPoint}`,
+        },
+      );
+    }
     return mountFuse({
       mountPoint,
       fsName: sourceOf(id, this.#root),

@@ -33,6 +33,8 @@ export interface SessionServerDeps {
   readonly config: () => Config;
   /** The mount ended though nobody asked the daemon: the operator used umount(8). */
   readonly onUnmountedOutside: (id: string) => void;
+  /** Runs what follows an exit in this session's turn. */
+  readonly inTurn: (work: () => Promise<void>) => void;
 }
 
 export class SessionServer {
@@ -128,6 +130,10 @@ export class SessionServer {
 
   /** Makes sure that a server answers commands, without a mount if need be. */
   async ensureRunning(record: SessionRecord): Promise<void> {
+    if (this.#process !== undefined && !this.#process.isRunning) {
+      // It has just died, and what follows from that waits for its turn behind this one.
+      await this.#onExit(record, this.#process, await this.#process.exited);
+    }
     if (this.#process?.isRunning === true) return;
     if (this.isMounted) {
       throw new SessfsError(
@@ -182,7 +188,7 @@ export class SessionServer {
       },
     });
     this.#process = process;
-    void process.exited.then((how) => this.#onExit(record, process, how));
+    void process.exited.then((how) => this.#deps.inTurn(() => this.#onExit(record, process, how)));
   }
 
   /** A process that is still the current one has ended by itself: resume, or take the mount down. */

@@ -31,6 +31,8 @@ import { volumeDir, volumeSocket } from './store-layout.ts';
 import type { StoreLayout } from './store-layout.ts';
 import { Turns } from './turns.ts';
 
+/** More servers that start at once only take each other's CPU. */
+const MOUNTS_AT_ONCE = 4;
 /** How long a volume server of a daemon that was killed may take to close its volume, in milliseconds. */
 const ORPHAN_TIMEOUT_MS = 15_000;
 
@@ -60,22 +62,29 @@ export class Supervisor {
     this.#started = this.#now();
   }
 
-  /** Cleans up what a daemon before this one left, then mounts what was mounted. */
-  async start(): Promise<void> {
+  /** Cleans up what a daemon before this one left: its volume servers, its mounts. */
+  async clean(): Promise<void> {
     const records = this.#registry.list();
     await Promise.all(records.map((record) => this.#stopOrphan(record)));
     await this.#cleanStaleMounts(records);
-    await Promise.all(
-      records
-        .filter((record) => record.mounted && record.state === 'active')
-        .map((record) =>
-          this.#turns
-            .run(record.id, () => this.#server(record.id).mount(record))
-            .catch((error: unknown) => {
-              this.#options.logger.error({ session: record.id, err: error }, 'Cannot mount again');
-            }),
-        ),
-    );
+  }
+
+  /** Mounts what was mounted; a session that cannot be is down, with its reason, and the others go on. */
+  async mountAll(): Promise<void> {
+    const waiting = this.#registry
+      .list()
+      .filter((record) => record.mounted && record.state === 'active');
+    const mountNext = async (): Promise<void> => {
+      for (let record = waiting.shift(); record !== undefined; record = waiting.shift()) {
+        const { id } = record;
+        await this.#turns
+          .run(id, () => this.#mountRecord(this.#getRecord(id)))
+          .catch((error: unknown) => {
+            this.#options.logger.error({ session: id, err: error }, 'Cannot mount again');
+          });
+      }
+    };
+    await Promise.all(Array.from({ length: MOUNTS_AT_ONCE }, mountNext));
   }
 
   /** Unmounts and stops everything; what was mounted stays so in the registry. */
@@ -95,14 +104,13 @@ export class Supervisor {
   configure(config: Config): void {
     this.#config = config;
     this.#options.logger.level = config.logLevel;
-    const { logLevel, cutIntervalSeconds } = config;
     for (const server of this.#servers.values()) {
       if (server.info.pid === undefined) continue;
       void callJson({
         socketPath: server.socketPath,
         method: 'POST',
         path: '/v1/configure',
-        body: { logLevel, cutIntervalSeconds },
+        body: { logLevel: config.logLevel },
         timeoutMs: ORPHAN_TIMEOUT_MS,
       }).catch((error: unknown) => {
         this.#options.logger.warn({ err: error }, 'Cannot configure a volume server');
@@ -133,30 +141,16 @@ export class Supervisor {
   async create(request: CreateRequest): Promise<SessionInfo> {
     const { name } = request;
     if (name !== undefined) this.#assertNameFree(name);
-    return this.#turns.run('create', async () => {
+    // One after the other as far as the name and the mount point are concerned.
+    const record = await this.#turns.run('create', async () => {
       if (name !== undefined) this.#assertNameFree(name);
-      const id = makeSessionId();
-      const { layout, mounts } = this.#options;
-      const owner = this.#ownerOf(request);
-      const options = { ...this.#config.sessionDefaults, ...request.options };
-      assertDriverFits(options, owner);
-      const mountPoint = request.mountPoint ?? join(layout.mountsDir, id);
-      if (request.mountPoint !== undefined) await assertMountPoint(mountPoint, mounts);
-      const record: SessionRecord = {
-        id,
-        name,
-        volumeId: randomBytes(16).toString('hex'),
-        ...owner,
-        state: 'active',
-        created: this.#now(),
-        ended: undefined,
-        mountPoint,
-        mounted: true,
-        options,
-      };
-      await this.#registry.put(record);
+      const made = await this.#makeRecord(request);
+      await this.#registry.put(made);
+      return made;
+    });
+    return this.#turns.run(record.id, async () => {
       try {
-        return await this.#turns.run(id, () => this.#mountRecord(record));
+        return await this.#mountRecord(record);
       } catch (error) {
         await this.#forget(record);
         throw error;
@@ -241,6 +235,32 @@ export class Supervisor {
     });
   }
 
+  async #makeRecord(request: CreateRequest): Promise<SessionRecord> {
+    const { layout, mounts } = this.#options;
+    const id = makeSessionId();
+    const owner = this.#ownerOf(request);
+    const options = { ...this.#config.sessionDefaults, ...request.options };
+    assertDriverFits(options, owner);
+    const mountPoint = request.mountPoint ?? join(layout.mountsDir, id);
+    if (request.mountPoint !== undefined) {
+      const taken = this.#registry.list().find((other) => other.mountPoint === mountPoint);
+      if (taken !== undefined) throw mountPointTaken(mountPoint, taken.id);
+      await assertMountPoint(mountPoint, mounts);
+    }
+    return {
+      id,
+      name: request.name,
+      volumeId: randomBytes(16).toString('hex'),
+      ...owner,
+      state: 'active',
+      created: this.#now(),
+      ended: undefined,
+      mountPoint,
+      mounted: true,
+      options,
+    };
+  }
+
   async #mountRecord(record: SessionRecord): Promise<SessionInfo> {
     const { layout } = this.#options;
     if (record.mountPoint === join(layout.mountsDir, record.id)) {
@@ -313,6 +333,11 @@ export class Supervisor {
         logger,
         config: () => this.#config,
         onUnmountedOutside: (gone) => this.#markUnmounted(gone),
+        inTurn: (work) => {
+          this.#turns.run(id, work).catch((error: unknown) => {
+            logger.error({ session: id, err: error }, 'Cannot follow the end of a volume server');
+          });
+        },
       });
       this.#servers.set(id, server);
     }
@@ -414,6 +439,12 @@ function assertDriverFits(options: SessionOptions, owner: { uid: number }): void
     `Cannot create a session for uid ${owner.uid} with fuse-native: its mount would be closed to that user`,
     { hint: 'Add --allow-other, or use the kernel driver' },
   );
+}
+
+function mountPointTaken(mountPoint: string, id: string): SessfsError {
+  return new SessfsError('MOUNT_POINT', `Cannot mount at "${mountPoint}": session ${id} has it`, {
+    hint: 'Choose another directory, or delete that session',
+  });
 }
 
 function withWarning(

@@ -34,7 +34,7 @@ const DEFAULT_LOG_LIMIT = 10_000;
 export interface VolumeApiOptions {
   readonly served: ServedVolume;
   readonly connectionStats: () => unknown;
-  readonly configure: (settings: { logLevel?: LogLevel; cutIntervalSeconds?: number }) => void;
+  readonly setLogLevel: (level: LogLevel) => void;
   readonly stop: () => void;
 }
 
@@ -72,11 +72,7 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
     {
       on: 'POST /v1/configure',
       handle: async ({ body }) => {
-        const { logLevel, cutIntervalSeconds } = body;
-        options.configure({
-          ...(isLogLevel(logLevel) ? { logLevel } : {}),
-          ...(typeof cutIntervalSeconds === 'number' ? { cutIntervalSeconds } : {}),
-        });
+        if (isLogLevel(body['logLevel'])) options.setLogLevel(body['logLevel']);
         return { json: {} };
       },
     },

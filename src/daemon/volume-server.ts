@@ -67,8 +67,8 @@ async function serve(options: VolumeServerOptions, logger: Logger): Promise<void
   const routes = volumeRoutes({
     served,
     connectionStats: () => frontend?.stats(),
-    configure: (settings) => {
-      if (settings.logLevel !== undefined) logger.level = settings.logLevel;
+    setLogLevel: (level) => {
+      logger.level = level;
     },
     // Not awaited by the request: its reply has to leave before the socket closes.
     stop: () => setImmediate(() => void stop()),

@@ -3,7 +3,18 @@
  * behind. The client side of each mount is a child with a deadline.
  */
 
-import { writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
@@ -11,6 +22,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { readMountTable } from '../../src/control/session-mounts.ts';
 import { eventually, isAlive, run, SESSFS, startDaemon } from '../harness/daemon.ts';
 import type { StartOptions, TestDaemon } from '../harness/daemon.ts';
+import { canRun } from '../harness/needs.ts';
 import { shell } from '../harness/run.ts';
 
 const SHORT_MS = 10_000;
@@ -58,7 +70,7 @@ describe('a session', () => {
   test('that an operator unmounted with umount is known to be unmounted', async () => {
     const daemon = await start();
     const { id, mount } = await daemon.createSession();
-    await shell(`umount ${mount}`);
+    await shell(`umount ${mount} || fusermount3 -u ${mount}`);
     await eventually(
       async () => {
         const session = await daemon.client.getSession(id);
@@ -69,17 +81,19 @@ describe('a session', () => {
     );
   });
 
-  test('of another owner lets in that user alone, not even root', async () => {
-    const daemon = await start();
-    await shell(`chmod 711 ${daemon.root}`);
-    const { mount } = await daemon.createSession({ owner: { uid: 1234, gid: 1234 } });
-    const script = `cd ${mount}; echo x > f; stat -c %u:%g f`;
-    const who = ['--reuid=1234', '--regid=1234', '--clear-groups'];
-    const owner = await run('setpriv', [...who, 'sh', '-ec', script], { timeoutMs: SHORT_MS });
-    expect(owner.stdout).toBe('1234:1234\n');
-    const root = await run('ls', [mount], { timeoutMs: SHORT_MS });
-    expect(root.stderr).toContain('Permission denied');
-  });
+  test.runIf(canRun({ root: true }))(
+    'of another owner lets in that user alone, not even root',
+    async () => {
+      const daemon = await start();
+      const { mount } = await daemon.createSession({ owner: { uid: 1234, gid: 1234 } });
+      const script = `cd ${mount}; echo x > f; stat -c %u:%g f`;
+      const who = ['--reuid=1234', '--regid=1234', '--clear-groups'];
+      const owner = await run('setpriv', [...who, 'sh', '-ec', script], { timeoutMs: SHORT_MS });
+      expect(owner.stdout).toBe('1234:1234\n');
+      const root = await run('ls', [mount], { timeoutMs: SHORT_MS });
+      expect(root.stderr).toContain('Permission denied');
+    },
+  );
 });
 
 describe('stopping', () => {
@@ -175,6 +189,61 @@ describe('a crash', () => {
     await daemon.restart();
     expect(await shell('cat a', { cwd: mount, timeoutMs: SHORT_MS })).toBe('hello\n');
   });
+});
+
+describe('a damaged volume', () => {
+  test('is refused with the file and the offset, and the other sessions go on', async () => {
+    const daemon = await start();
+    const bad = await daemon.createSession();
+    const good = await daemon.createSession();
+    await shell('for i in $(seq 500); do mkdir directory-$i; done; sync .', { cwd: bad.mount });
+    await shell('echo hello > a', { cwd: good.mount });
+    await daemon.halt();
+    const log = join(daemon.root, 'volumes', bad.id, 'log');
+    const [segment = ''] = readdirSync(log);
+    // In the middle of what was synced, so that it cannot be a torn end; the index is to be made anew.
+    const middle = Math.floor(statSync(join(log, segment)).size / 2);
+    const file = openSync(join(log, segment), 'r+');
+    writeSync(file, Buffer.alloc(64, 'x'), 0, 64, middle);
+    closeSync(file);
+    rmSync(join(daemon.root, 'volumes', bad.id, 'index'), { recursive: true });
+    await daemon.restart();
+    expect(await shell('cat a', { cwd: good.mount, timeoutMs: SHORT_MS })).toBe('hello\n');
+    const { server } = await daemon.client.getSession(bad.id);
+    expect(server.state).toBe('down');
+    expect(server.problem).toContain(segment);
+    expect(isMounted(bad.mount)).toBe(false);
+    const refused = await daemon.cli(['mount', bad.id]);
+    expect(refused.code).toBe(22);
+    expect(refused.stderr).toMatch(/offset \d+/);
+  });
+});
+
+describe('an ordinary user', () => {
+  test.runIf(canRun({ root: true, tools: ['fusermount3'] }))(
+    'has daemon and sessions without root',
+    async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'sessfs-user-'));
+      chownSync(dir, 65534, 65534);
+      try {
+        const runner = join(import.meta.dirname, 'as-user.sh');
+        const space = ['-m', '--propagation', 'private', 'sh', runner];
+        const result = await run('unshare', [...space, process.execPath, SESSFS, dir], {
+          timeoutMs: 3 * SHORT_MS,
+        });
+        expect(result).toMatchObject({ code: 0 });
+        expect(result.stdout.split('\n')).toEqual([
+          'hello 65534:65534 700',
+          'sessfs: Cannot create a session for uid 0: the daemon runs as 65534',
+          'exit 0',
+          '0',
+          '',
+        ]);
+      } finally {
+        rmSync(dir, { recursive: true, force: true });
+      }
+    },
+  );
 });
 
 describe('a second daemon', () => {

@@ -8,7 +8,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -89,6 +89,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 export async function startDaemon(options: StartOptions = {}): Promise<TestDaemon> {
   const root = options.root ?? mkdtempSync(join(tmpdir(), 'sessfs-test-'));
+  if (options.uid !== undefined) chownSync(root, options.uid, options.gid ?? options.uid);
   const layout = storeLayout(root);
   const client = new ControlClient(layout.controlSocket);
   let log = '';
@@ -210,12 +211,22 @@ function mountsBelow(root: string): string[] {
 
 /** Volume servers of this store, by their command line: their supervisor may have been killed. */
 function serversOf(root: string): number[] {
-  const found = spawnSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8', timeout: 5_000 });
-  return found.stdout
-    .split('\n')
-    .filter((line) => line.includes('volume-server.js') && line.includes(`"dir":"${root}/`))
-    .map((line) => Number.parseInt(line, 10))
-    .filter((pid) => pid > 1 && pid !== process.pid);
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 1 && pid !== process.pid)
+    .filter((pid) => {
+      const line = commandLineOf(pid);
+      return line.includes('volume-server.js') && line.includes(`"dir":"${root}/`);
+    });
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    // It has just ended.
+    return '';
+  }
 }
 
 /** The state of a process as in proc(5), for tests about what is left behind. */
