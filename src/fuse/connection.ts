@@ -22,7 +22,13 @@ import type { InitOptions } from './negotiate.ts';
 import { KernelNotifier } from './notifier.ts';
 import { SpinBudget } from './spin-budget.ts';
 
-/** How long to ask again and again for the next request, in milliseconds. */
+/**
+ * How long to ask again and again for the next request, in milliseconds.
+ *
+ * Measured on two virtual CPUs, a write of 4 KiB by a client on the other CPU: without spinning 60 µs,
+ * with 0.02 to 0.3 ms 16 to 20 µs. Following the client to its CPU instead (8 µs if both are bound to
+ * one) did not last: the scheduler moves a client that we wake to the idle CPU.
+ */
 const DEFAULT_SPIN_MS = 0.05;
 /** How long requests may keep the event loop from its turn, in milliseconds. */
 const MAX_TURN_MS = 1;
@@ -153,7 +159,8 @@ export class Connection {
     const turnEndsAt = performance.now() + MAX_TURN_MS;
     let untilClock = MESSAGES_PER_CLOCK;
     let spinEndsAt = 0;
-    while (this.#poll !== undefined) {
+    let isCut = false;
+    while (!isCut && this.#poll !== undefined) {
       const length = device.read(frame);
       if (length > 0) {
         dispatcher.handle(length);
@@ -164,15 +171,17 @@ export class Connection {
         untilClock -= 1;
         if (untilClock > 0) continue;
         untilClock = MESSAGES_PER_CLOCK;
-        if (performance.now() > turnEndsAt) break;
+        isCut = performance.now() > turnEndsAt;
       } else if (length === -Errno.EAGAIN) {
         // A promise settles in the event loop only.
         if (dispatcher.pending > 0) break;
+        const now = performance.now();
         if (spinEndsAt === 0) {
+          isCut = now > turnEndsAt;
           const spinMs = spin.begin();
           if (spinMs === 0) break;
-          spinEndsAt = performance.now() + spinMs;
-        } else if (performance.now() > spinEndsAt) {
+          spinEndsAt = now + spinMs;
+        } else if (now > spinEndsAt) {
           spin.lost();
           break;
         }
@@ -183,6 +192,8 @@ export class Connection {
     }
     if (dispatcher.hasEnded) this.#end(Errno.ENODEV);
     else this.#idleTimer?.refresh();
+    // Back after one turn of the event loop, without sleeping: the client is in the middle of something.
+    if (isCut) setImmediate(() => this.#serve());
   }
 
   /** ENOENT is a request that was aborted before it could be read. */
