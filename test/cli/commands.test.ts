@@ -105,7 +105,10 @@ describe('history', () => {
       'log',
       'work:log.txt',
     );
-    expect(reply.versions.map((version) => version.actor.uid)).toEqual([0, 0]);
+    expect(reply.versions.map((version) => version.actor.uid)).toEqual([
+      process.getuid?.(),
+      process.getuid?.(),
+    ]);
     expect(lines[1]).toContain(`r${reply.versions[1]?.revision}`);
   });
 

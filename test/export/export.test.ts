@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { run, startDaemon } from '../harness/daemon.ts';
 import type { TestDaemon } from '../harness/daemon.ts';
+import { canRun } from '../harness/needs.ts';
 import { shell } from '../harness/run.ts';
 
 const SHORT_MS = 30_000;
@@ -21,15 +22,20 @@ const STRANGE_TREE = `
   mkdir -p dir/sub 'with space'
   echo content > dir/file; ln dir/file dir/sub/second-name; ln -s ../dir/file dir/link
   ln -s "$(printf 'x%.0s' $(seq 200))" long-link
-  mkfifo pipe; mknod null c 1 3
+  mkfifo pipe
   : > empty
   printf x > "$(printf 'not-utf8-\\377')"
   deep=$(printf 'l%.0s' $(seq 150)); mkdir -p "$deep/$deep"; echo deep > "$deep/$deep/é"
-  setfattr -n user.note -v 'a value' dir/file; setfattr -n user.bytes -v 0x00ff0a dir/file
   touch -d '1965-05-05 05:05:05.123456789Z' old; touch -d '2040-01-01 00:00:00.5Z' new
-  chown 3000000:3000001 old; chmod 0 new; chmod 6755 empty
+  chmod 0 new; chmod 6755 empty
   truncate -s 3M sparse; printf tail >> sparse
 `;
+
+const XATTRS = `setfattr -n user.note -v 'a value' dir/file
+  setfattr -n user.bytes -v 0x00ff0a dir/file`;
+const FOR_ROOT = 'mknod null c 1 3; chown 3000000:3000001 old';
+
+const hasXattrs = canRun({ tools: ['setfattr', 'getfattr'] });
 
 let daemon: TestDaemon;
 let mount: string;
@@ -40,7 +46,12 @@ beforeAll(async () => {
   ({ mount } = await daemon.createSession({ name: 'work' }));
   out = join(daemon.root, 'out');
   await shell(`mkdir ${out}`);
-  await shell(STRANGE_TREE, { cwd: mount, timeoutMs: SHORT_MS });
+  const script = [
+    STRANGE_TREE,
+    ...(hasXattrs ? [XATTRS] : []),
+    ...(canRun({ root: true }) ? [FOR_ROOT] : []),
+  ].join('\n');
+  await shell(script, { cwd: mount, timeoutMs: SHORT_MS });
 });
 
 afterAll(() => daemon.stop());
@@ -52,12 +63,14 @@ async function exportTo(file: string, ...args: string[]): Promise<Buffer> {
   return readFileSync(path);
 }
 
+const XATTR_LISTING = "getfattr -R -h -d -m '^user\\\\.' -e hex . | grep -v sessfs | sort";
+
 /** What stat, xattrs and content say of every file below a directory, times of directories included. */
 function describeTree(dir: string): Promise<string> {
   return shell(
     `find . ! -name .sessfs-manifest.json -printf '%p %y %m %U:%G %n %l ' -exec stat -c '%Y %y %t,%T' {} \\; | sort
      find . -type f ! -name .sessfs-manifest.json -exec sha256sum {} + | sort
-     getfattr -R -h -d -m '^user\\.' -e hex . | grep -v sessfs | sort`,
+     ${hasXattrs ? XATTR_LISTING : ''}`,
     { cwd: dir, timeoutMs: SHORT_MS, env: { LC_ALL: 'C' } },
   );
 }
