@@ -2,12 +2,15 @@
  * The open /dev/fuse of one connection: where requests come from and replies go.
  *
  * Rule: errors are values, negative errnos, because "nothing there yet" is the commonest answer of all
- * and a throw costs more than a whole request. The descriptor must be non-blocking.
+ * and a throw costs more than a whole request. The descriptor is made non-blocking here, whoever opened
+ * it: a read that waits would stop the process that it shares with everything else.
  */
 
 import type { Frame } from './frame.ts';
 import { lastErrno, libc } from './libc.ts';
 import type { Reply } from './reply.ts';
+
+const O_NONBLOCK = 0o4000;
 
 export interface Device {
   /** @returns The length of the message that is now in the frame, or a negative errno. */
@@ -22,6 +25,7 @@ export class KernelDevice implements Device {
 
   constructor(fd: number) {
     this.#fd = fd;
+    this.#libc.setStatusFlags(fd, O_NONBLOCK);
   }
 
   read(frame: Frame): number {
