@@ -253,7 +253,8 @@ function toInode(
     if (ino !== inode.ino) throw new Difference(`inode ${inode.ino} is now ${ino}`);
     return { ...inode, mtime, ctime, nlink };
   }
-  if (isDir(inode)) same(`directory ${ino}: second of mtime`, live.mtime.sec, inode.mtime.sec);
+  const isWhole = isDir(inode) && from === 'past';
+  if (isWhole) same(`directory ${ino}: second of mtime`, live.mtime.sec, inode.mtime.sec);
   const { cut, cutRevision } = model.inodes.get(ino) ?? { cut: undefined, cutRevision: 0 };
   const chosen = { ino, nlink, mtime, atime, btime, ctime, born, contentRevision };
   return { ...inode, ...chosen, cut, cutRevision };
