@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { formatTable } from './report.js';
 import { startSession } from './session.js';
-import { dropCaches, runProgram, runShell } from './shell.js';
+import { dropCaches, runProgram, runShell, watchMachine } from './shell.js';
 
 const CLIENT = fileURLToPath(new URL('growth-client.js', import.meta.url));
 /** How many operations a figure is the mean of. */
@@ -66,22 +66,20 @@ async function measureFiles({ dir, maxFiles }) {
 async function measureVersions({ dir, maxVersions, session }) {
   const rows = [];
   let made = 0;
-  let bytesBefore = await session?.readIndexBytes();
+  const bytesBefore = await session?.readIndexBytes();
   for (const versions of powersOfTen(1, maxVersions)) {
     const count = versions - made;
     const row = { versions, write: await cost('versions', { dir, count, extra: made }) };
     if (session !== undefined) {
       row.list = await cost('listVersions', { dir, count: 10 });
       if (versions > 1) row.read = await cost('readVersion', { dir, count: 100 });
-      const bytes = await session.readIndexBytes();
-      row.indexBytes = (bytes - bytesBefore) / count;
-      bytesBefore = bytes;
     }
     made = versions;
     process.stderr.write(`${versions} versions\n`);
     rows.push(row);
   }
-  return rows;
+  if (session === undefined) return { rows };
+  return { rows, indexBytesPerVersion: ((await session.readIndexBytes()) - bytesBefore) / made };
 }
 
 /** Unmounts, drops every cache, mounts: until the first ls of the root has its answer. */
@@ -114,10 +112,12 @@ async function openSession(root) {
   const session = await startSession(root);
   return {
     ...session,
+    /** Unmounted: what is gathered in memory goes out when a volume is closed. */
     readIndexBytes: async () => {
-      await runShell(`sync -f "${session.mount}"`, { cwd: '/' });
+      await session.command('unmount', session.id);
       const text = `find "${root}" -type d -name index -exec du -sb {} + | cut -f1`;
       const { stdout } = await runShell(text, { cwd: '/' });
+      await session.command('mount', session.id);
       return stdout.split('\n').reduce((sum, line) => sum + Number(line), 0);
     },
     readServerRssMb: async () => (await session.show()).volume.rssBytes / 2 ** 20,
@@ -129,6 +129,7 @@ async function main() {
   const session = options.dir === undefined ? await openSession(join(work, 'root')) : undefined;
   try {
     const dir = session?.mount ?? resolve(options.dir);
+    const describeMachine = await watchMachine();
     const figures = {};
     figures.versions = await measureVersions({
       dir,
@@ -138,6 +139,8 @@ async function main() {
     figures.files = await measureFiles({ dir, maxFiles: Number(options['max-files']) });
     if (session !== undefined) figures.mount = await measureMount(session);
     finish(figures);
+    figures.warning = await describeMachine();
+    if (figures.warning !== undefined) process.stdout.write(`${figures.warning}\n`);
     if (options.json !== undefined)
       await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`);
   } finally {
@@ -148,10 +151,13 @@ async function main() {
 
 function finish(figures) {
   process.stdout.write(
-    `Versions of one file: µs per operation\n${formatRows(figures.versions)}\n\n`,
+    `Versions of one file: µs per operation\n${formatRows(figures.versions.rows)}\n\n`,
   );
   process.stdout.write(`Files of a volume: µs per operation\n${formatRows(figures.files)}\n\n`);
   if (figures.mount === undefined) return;
+  process.stdout.write(
+    `index bytes per version: ${figure(figures.versions.indexBytesPerVersion)}\n`,
+  );
   const { mountMs, firstListMs, rssMb } = figures.mount;
   const isFast = mountMs + firstListMs <= MARKS.mountMs;
   process.stdout.write(

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { makeInputs } from './inputs.js';
 import { formatMessages, formatResults, geometricMean, summarize } from './report.js';
 import { startSession } from './session.js';
-import { dropCaches, runShell, settle } from './shell.js';
+import { dropCaches, runShell, settle, watchMachine } from './shell.js';
 import { MARK_OF_ALL, WORKLOADS } from './workloads.js';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -111,6 +111,7 @@ async function main() {
         readMessages: session?.readMessages,
       },
     ];
+    const describeMachine = await watchMachine();
     const results = [];
     for (const workload of chosen) {
       process.stderr.write(`${workload.name}: `);
@@ -118,14 +119,14 @@ async function main() {
       process.stderr.write(`${result.ratio.toFixed(2)}\n`);
       results.push(result);
     }
-    return await finish(results);
+    return await finish(results, await describeMachine());
   } finally {
     await session?.stop();
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function finish(results) {
+async function finish(results, warning) {
   const mean = geometricMean(results.map(({ ratio }) => ratio));
   const missed = results.filter(({ isMet }) => !isMet).length;
   process.stdout.write(`${formatResults(results)}\n\n`);
@@ -135,8 +136,15 @@ async function finish(results) {
     `geometric mean of ${results.length}: ${mean.toFixed(2)} (mark ${MARK_OF_ALL})\n`,
   );
   process.stdout.write(`marks met: ${results.length - missed} of ${results.length}\n`);
+  if (warning !== undefined) process.stdout.write(`${warning}\n`);
   if (options.json !== undefined) {
-    const figures = { rounds: Number(options.rounds), scale: Number(options.scale), mean, results };
+    const figures = {
+      rounds: Number(options.rounds),
+      scale: Number(options.scale),
+      mean,
+      warning,
+      results,
+    };
     await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`);
   }
   return options.strict && (missed > 0 || mean > MARK_OF_ALL) ? MARK_MISSED : 0;

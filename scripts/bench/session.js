@@ -38,7 +38,7 @@ export async function startSession(root) {
     return {
       mount: session.mountPoint,
       id: session.id,
-      daemonPid: daemon.pid,
+      command,
       readMessages,
       show,
       stop,

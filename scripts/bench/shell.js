@@ -5,6 +5,8 @@
  */
 
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 
 /** Longer than any workload needs on a slow machine. */
 const TIMEOUT_MS = 15 * 60_000;
@@ -59,7 +61,32 @@ export async function settle() {
   await runProgram('sync', [], { cwd: '/' });
 }
 
+let ownDrops = 0;
+
 export async function dropCaches() {
+  ownDrops += 1;
   await settle();
   await runShell('echo 3 > /proc/sys/vm/drop_caches', { cwd: '/' });
+}
+
+/**
+ * Watches for what spoils a measurement: other work on the machine, and others who drop its caches.
+ *
+ * @returns A function that says what was seen since, undefined if nothing was.
+ */
+export async function watchMachine() {
+  const [load] = loadavg();
+  const dropsBefore = (await countDrops()) - ownDrops;
+  return async () => {
+    const drops = (await countDrops()) - ownDrops - dropsBefore;
+    const seen = [];
+    if (load > 1) seen.push(`the load was ${load.toFixed(1)} at the start`);
+    if (drops > 0) seen.push(`somebody else dropped the caches ${drops} times`);
+    return seen.length === 0 ? undefined : `The machine was not quiet: ${seen.join(', ')}`;
+  };
+}
+
+async function countDrops() {
+  const text = await readFile('/proc/vmstat', 'utf8');
+  return Number(/^drop_pagecache (\d+)/m.exec(text)?.[1] ?? 0);
 }
