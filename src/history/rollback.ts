@@ -81,9 +81,13 @@ export class Rollbacks {
       await this.onChange(plan.change);
       return { revision, before, steps: plan.steps };
     }
-    throw new SessfsError('CONFLICT', 'Cannot roll back: the files change faster than it is planned', {
-      hint: 'Stop what writes to them, or roll back a smaller part',
-    });
+    throw new SessfsError(
+      'CONFLICT',
+      'Cannot roll back: the files change faster than it is planned',
+      {
+        hint: 'Stop what writes to them, or roll back a smaller part',
+      },
+    );
   }
 
   // --- rollback -----------------------------------------------------------------------------------
@@ -148,9 +152,13 @@ export class Rollbacks {
     if (name !== undefined && parents !== undefined) {
       const history = await this.#lineages.findName(parents, name);
       await this.#volume.flushed();
-      for (const ino of history?.inos ?? []) {
-        if (this.#volume.index.get(versionKey(ino, to)) === undefined) continue;
-        return this.#asOf.findNode(ino, to);
+      // One rollback may have made versions of two files of this history: the path's own comes first.
+      const own = await this.#findPath(path, to);
+      const inos = (history?.inos ?? []).toSorted((a, b) => a - b);
+      for (const ino of own === undefined ? inos : [own.ino, ...inos]) {
+        if (!inos.includes(ino)) continue;
+        if (this.#volume.index.get(versionKey(ino, to)) !== undefined)
+          return this.#asOf.findNode(ino, to);
       }
     }
     return this.#findPath(path, to);

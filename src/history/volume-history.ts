@@ -99,6 +99,31 @@ export class VolumeHistory implements History {
     return this.#files.get(key, () => this.#findFileHistory(dir, name));
   }
 
+  /**
+   * One rollback may bring back two files of one history. A revision names one version of it: that of the
+   * file that had the name then; the other is in the history of the name that it had.
+   */
+  async #withoutNamesakes(
+    versions: readonly Version[],
+    dir: DirectoryLineage,
+    name: Name,
+  ): Promise<Version[]> {
+    const kept: Version[] = [];
+    for (const version of versions) {
+      const before = kept.at(-1);
+      if (before?.revision !== version.revision) kept.push(version);
+      else if (await this.#isNamed(version, dir, name)) kept[kept.length - 1] = version;
+    }
+    return kept;
+  }
+
+  async #isNamed({ ino, revision }: Version, dir: DirectoryLineage, name: Name): Promise<boolean> {
+    for (const parent of dir.inos) {
+      if ((await this.#asOf.findName(parent, name, revision))?.ino === ino) return true;
+    }
+    return false;
+  }
+
   findNode(ino: Ino, at: Revision): Promise<Node | undefined> {
     return this.#asOf.findNode(ino, at);
   }
@@ -182,10 +207,10 @@ export class VolumeHistory implements History {
         versions.push({ ...rest, actor: this.#toActor(actor), cause: known });
       }
     }
-    versions.sort((a, b) => a.revision - b.revision);
+    versions.sort((a, b) => a.revision - b.revision || a.ino - b.ino);
     const { removed } = found;
     return {
-      versions,
+      versions: await this.#withoutNamesakes(versions, dir, name),
       liveIno: found.liveIno,
       removed:
         removed === undefined
