@@ -20,7 +20,18 @@ const SEEKS = [0, 1, 4095, 4096, 100_000, 131_072, 1 << 20, (1 << 20) + 1, 3 << 
 export function same(what: string, actual: unknown, expected: unknown): void {
   const a = JSON.stringify(actual);
   const b = JSON.stringify(expected);
-  if (a !== b) throw new Difference(`${what}: the volume has ${a}, the model ${b}`);
+  if (a === b) return;
+  if (!Array.isArray(actual) || !Array.isArray(expected)) {
+    throw new Difference(`${what}: the volume has ${a}, the model ${b}`);
+  }
+  const left = new Set(actual.map((item) => JSON.stringify(item)));
+  const right = new Set(expected.map((item) => JSON.stringify(item)));
+  const more = [...left].filter((item) => !right.has(item));
+  const less = [...right].filter((item) => !left.has(item));
+  throw new Difference(
+    `${what}: ${actual.length} items, the model has ${expected.length}; ` +
+      `only the volume has ${more.join(' ')}; only the model has ${less.join(' ')}`,
+  );
 }
 
 const text = ({ sec, nsec }: Time): string => `${sec}.${nsec}`;

@@ -50,10 +50,26 @@ export function findInodes(model: Model, dirs: ReadonlySet<Ino>, name: Name): Se
   return inos;
 }
 
-export function listVersions(model: Model, inos: ReadonlySet<Ino>): ModelVersion[] {
-  return model.versions
+/** One for each revision: where a rollback cut two files, that of the one that had the name. */
+export function listVersions(
+  model: Model,
+  dirs: ReadonlySet<Ino>,
+  name: Name,
+): ReadonlyMap<Revision, ModelVersion> {
+  const inos = findInodes(model, dirs, name);
+  const places = listPlacements(model, dirs, name);
+  const versions = new Map<Revision, ModelVersion>();
+  const sorted = model.versions
     .filter(({ ino }) => inos.has(ino))
     .toSorted((a, b) => a.revision - b.revision || a.ino - b.ino);
+  for (const version of sorted) {
+    const { ino, revision } = version;
+    const isNamed = places.some(
+      (place) => place.ino === ino && place.since <= revision && revision < (place.to ?? Infinity),
+    );
+    if (isNamed || !versions.has(revision)) versions.set(revision, version);
+  }
+  return versions;
 }
 
 /** Every path of a tree, with the inode that it leads to. */
@@ -133,7 +149,7 @@ async function compareHistory(
     same(what, history, undefined);
     return;
   }
-  const versions = listVersions(model, findInodes(model, dirs, name));
+  const versions = [...listVersions(model, dirs, name).values()];
   same(
     what,
     history?.versions.map((version) => ({ ...version, actor: version.actor.id })),

@@ -8,7 +8,7 @@
 import type { Ino, Name, Revision } from '../../src/shared/brands.ts';
 import type { Event } from '../../src/volume/events.ts';
 import { compareLiveInode, same } from './compare.ts';
-import { findDirectories, findInodes, findPath, listPlacements } from './lineage.ts';
+import { findDirectories, findPath, listPlacements, listVersions } from './lineage.ts';
 import { isDir, isFile, ROOT } from './model.ts';
 import type { Model, ModelInode, ModelState, Placement } from './model.ts';
 import { Difference, Steps } from './steps.ts';
@@ -70,8 +70,7 @@ function findTarget(
   const dirs = findDirectories(model, path.slice(0, -1));
   const name = path.at(-1);
   if (name !== undefined && dirs !== undefined) {
-    const inos = findInodes(model, dirs, name);
-    const version = model.versions.find(({ ino, revision }) => inos.has(ino) && revision === to);
+    const version = listVersions(model, dirs, name).get(to);
     if (version !== undefined) return version.ino;
   }
   return findPath(past, path);
@@ -251,7 +250,7 @@ function toInode(
   const mtime = isDir(inode) ? live.mtime : inode.mtime;
   if (from === 'live') {
     if (ino !== inode.ino) throw new Difference(`inode ${inode.ino} is now ${ino}`);
-    return { ...inode, mtime, ctime, nlink };
+    return { ...model.get(ino), mtime, ctime, nlink };
   }
   const isWhole = isDir(inode) && from === 'past';
   if (isWhole) same(`directory ${ino}: second of mtime`, live.mtime.sec, inode.mtime.sec);
