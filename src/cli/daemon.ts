@@ -4,8 +4,6 @@
 
 import type { Command } from 'commander';
 
-import { startDaemon } from '../daemon/daemon.ts';
-import { KernelMounts } from '../daemon/kernel-mounts.ts';
 import { findStoreRoot } from '../daemon/store-layout.ts';
 import { printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
@@ -30,6 +28,9 @@ async function run(options: CommonOptions & { stopWithStdin?: boolean }): Promis
       process.stdin.resume();
     }
   });
+  // Loaded here, so that other commands start without what only the daemon needs.
+  const { startDaemon } = await import('../daemon/daemon.ts');
+  const { KernelMounts } = await import('../daemon/kernel-mounts.ts');
   const root = findStoreRoot(options.root);
   const daemon = await startDaemon({ root, mounts: new KernelMounts(root) });
   const ready = { pid: process.pid, root: daemon.root, socket: daemon.socketPath };

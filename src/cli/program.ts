@@ -4,7 +4,7 @@
 
 import { Command } from 'commander';
 
-import { readVersion } from '../daemon/daemon.ts';
+import { readVersion } from '../daemon/version.ts';
 import { addCat } from './cat.ts';
 import { addCreate } from './create.ts';
 import { addDaemon } from './daemon.ts';

@@ -85,13 +85,16 @@ export function loadConfig(path: string): Config {
  */
 export function watchConfig(options: {
   path: string;
+  /** What was loaded before. */
+  current: Config;
   onChange: (config: Config) => void;
   onInvalid: (error: unknown) => void;
 }): { close: () => Promise<void> } {
   const watcher = watch(options.path, {
-    ignoreInitial: true,
     awaitWriteFinish: { stabilityThreshold: 100, pollInterval: 20 },
   });
+  let current = options.current;
+  // Also at the start: the file may have changed between loading and watching.
   const reload = (): void => {
     let config: Config;
     try {
@@ -100,6 +103,8 @@ export function watchConfig(options: {
       options.onInvalid(error);
       return;
     }
+    if (JSON.stringify(config) === JSON.stringify(current)) return;
+    current = config;
     options.onChange(config);
   };
   watcher

@@ -2,12 +2,10 @@
  * The daemon from start to exit. What start() opens in order, stop() closes in the reverse.
  */
 
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import type { Logger } from 'pino';
 
-import { decodeTrusted } from '../control/json.ts';
 import { ControlServer } from '../control/http-server.ts';
 import { loadConfig, watchConfig } from './config.ts';
 import { makeLogger } from './logger.ts';
@@ -16,6 +14,7 @@ import { prepareStore, storeLayout } from './store-layout.ts';
 import { StoreLock } from './store-lock.ts';
 import { supervisorRoutes } from './supervisor-routes.ts';
 import { Supervisor } from './supervisor.ts';
+import { readVersion } from './version.ts';
 
 /** How long commands under way may take after the daemon was asked to stop, in milliseconds. */
 const COMMAND_DRAIN_MS = 5_000;
@@ -61,6 +60,7 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
     await supervisor.mountAll();
     const watcher = watchConfig({
       path: layout.configFile,
+      current: config,
       onChange: (changed) => {
         supervisor.configure(changed);
         logger.info('The configuration was loaded again');
@@ -85,10 +85,4 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
     lock.release();
     throw error;
   }
-}
-
-export function readVersion(): string {
-  // Two directories up from src/daemon as from dist/daemon.
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return decodeTrusted<{ version: string }>(text).version;
 }

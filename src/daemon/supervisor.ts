@@ -6,7 +6,6 @@
  * server answers, and who would start that one?
  */
 
-import { randomBytes } from 'node:crypto';
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -17,14 +16,15 @@ import type {
   CreateRequest,
   DaemonStatus,
   SessionInfo,
-  SessionOptions,
   SessionRecord,
 } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { Config } from './config.ts';
-import { prepareDefaultMountPoint, assertMountPoint } from './mount-point.ts';
+import { cleanStaleMounts, stopOrphan } from './leftovers.ts';
+import { assertMountPoint, prepareDefaultMountPoint } from './mount-point.ts';
 import type { MountPort } from './mount-port.ts';
+import { planSession } from './new-session.ts';
 import { Registry, SESSION_NAME } from './registry.ts';
 import { SessionServer } from './session-server.ts';
 import { volumeDir, volumeSocket } from './store-layout.ts';
@@ -33,8 +33,8 @@ import { Turns } from './turns.ts';
 
 /** More servers that start at once only take each other's CPU. */
 const MOUNTS_AT_ONCE = 4;
-/** How long a volume server of a daemon that was killed may take to close its volume, in milliseconds. */
-const ORPHAN_TIMEOUT_MS = 15_000;
+/** How long a volume server may take to take over a setting, in milliseconds. */
+const CONFIGURE_TIMEOUT_MS = 15_000;
 
 export interface SupervisorOptions {
   readonly layout: StoreLayout;
@@ -65,8 +65,9 @@ export class Supervisor {
   /** Cleans up what a daemon before this one left: its volume servers, its mounts. */
   async clean(): Promise<void> {
     const records = this.#registry.list();
-    await Promise.all(records.map((record) => this.#stopOrphan(record)));
-    await this.#cleanStaleMounts(records);
+    const { layout, mounts, logger } = this.#options;
+    await Promise.all(records.map((record) => stopOrphan(record, { layout, logger })));
+    await cleanStaleMounts(records, { layout, mounts, logger });
   }
 
   /** Mounts what was mounted; a session that cannot be is down, with its reason, and the others go on. */
@@ -111,7 +112,7 @@ export class Supervisor {
         method: 'POST',
         path: '/v1/configure',
         body: { logLevel: config.logLevel },
-        timeoutMs: ORPHAN_TIMEOUT_MS,
+        timeoutMs: CONFIGURE_TIMEOUT_MS,
       }).catch((error: unknown) => {
         this.#options.logger.warn({ err: error }, 'Cannot configure a volume server');
       });
@@ -144,7 +145,13 @@ export class Supervisor {
     // One after the other as far as the name and the mount point are concerned.
     const record = await this.#turns.run('create', async () => {
       if (name !== undefined) this.#assertNameFree(name);
-      const made = await this.#makeRecord(request);
+      const made = await planSession(request, {
+        layout: this.#options.layout,
+        mounts: this.#options.mounts,
+        defaults: this.#config.sessionDefaults,
+        taken: this.#registry.list(),
+        created: this.#now(),
+      });
       await this.#registry.put(made);
       return made;
     });
@@ -235,32 +242,6 @@ export class Supervisor {
     });
   }
 
-  async #makeRecord(request: CreateRequest): Promise<SessionRecord> {
-    const { layout, mounts } = this.#options;
-    const id = makeSessionId();
-    const owner = this.#ownerOf(request);
-    const options = { ...this.#config.sessionDefaults, ...request.options };
-    assertDriverFits(options, owner);
-    const mountPoint = request.mountPoint ?? join(layout.mountsDir, id);
-    if (request.mountPoint !== undefined) {
-      const taken = this.#registry.list().find((other) => other.mountPoint === mountPoint);
-      if (taken !== undefined) throw mountPointTaken(mountPoint, taken.id);
-      await assertMountPoint(mountPoint, mounts);
-    }
-    return {
-      id,
-      name: request.name,
-      volumeId: randomBytes(16).toString('hex'),
-      ...owner,
-      state: 'active',
-      created: this.#now(),
-      ended: undefined,
-      mountPoint,
-      mounted: true,
-      options,
-    };
-  }
-
   async #mountRecord(record: SessionRecord): Promise<SessionInfo> {
     const { layout } = this.#options;
     if (record.mountPoint === join(layout.mountsDir, record.id)) {
@@ -280,46 +261,6 @@ export class Supervisor {
     const own = join(layout.mountsDir, record.id);
     // rmdir and never rm: if the mount were still there, that would empty the session.
     if (!mounts.isMounted(own)) await rmdir(own).catch(() => undefined);
-  }
-
-  /** A volume server whose supervisor was killed still holds its volume: ask it to close. */
-  async #stopOrphan(record: SessionRecord): Promise<void> {
-    const socketPath = volumeSocket(this.#options.layout, record.id);
-    try {
-      await callJson({
-        socketPath,
-        method: 'POST',
-        path: '/v1/stop',
-        timeoutMs: ORPHAN_TIMEOUT_MS,
-      });
-      this.#options.logger.warn(
-        { session: record.id },
-        'Stopped a server of a daemon before this one',
-      );
-    } catch (error) {
-      this.#options.logger.debug({ session: record.id, err: error }, 'No server was left');
-    }
-  }
-
-  /** Mounts of a daemon that was killed answer ENOTCONN, or nothing at all: detach them. */
-  async #cleanStaleMounts(records: readonly SessionRecord[]): Promise<void> {
-    const { mounts, layout, logger } = this.#options;
-    const points = new Set(mounts.listMounts(layout.mountsDir));
-    for (const record of records) {
-      if (mounts.isMounted(record.mountPoint)) points.add(record.mountPoint);
-    }
-    for (const mountPoint of points) {
-      logger.warn({ mountPoint }, 'Cleaning up a mount left behind');
-      try {
-        // Whoever hangs there is freed; detaching alone would leave them.
-        mounts.abort(mountPoint);
-      } catch (error) {
-        logger.debug({ mountPoint, err: error }, 'Cannot abort the connection');
-      }
-      await mounts.unmount(mountPoint, { lazy: true }).catch((error: unknown) => {
-        logger.error({ mountPoint, err: error }, 'Cannot detach the mount left behind');
-      });
-    }
   }
 
   #server(id: string): SessionServer {
@@ -403,48 +344,9 @@ export class Supervisor {
     );
   }
 
-  #ownerOf(request: CreateRequest): { uid: number; gid: number } {
-    const uid = process.getuid?.() ?? 0;
-    const gid = process.getgid?.() ?? 0;
-    const { owner } = request;
-    if (owner === undefined) return { uid, gid };
-    if (uid !== 0 && (owner.uid !== uid || owner.gid !== gid)) {
-      throw new SessfsError(
-        'USAGE',
-        `Cannot create a session for uid ${owner.uid}: the daemon runs as ${uid}`,
-        {
-          hint: 'Only a daemon of root has sessions of other users',
-        },
-      );
-    }
-    return owner;
-  }
-
   #now(): string {
     return timeToIso(this.#clock.now());
   }
-}
-
-/** 60 random bits: the name of a mount that others cannot list must not be guessed either. */
-function makeSessionId(): string {
-  const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
-  return Array.from(randomBytes(12), (byte) => alphabet[byte & 31]).join('');
-}
-
-/** libfuse mounts for whoever runs it, and that is the daemon. */
-function assertDriverFits(options: SessionOptions, owner: { uid: number }): void {
-  if (options.driver === 'kernel' || options.allowOther || owner.uid === process.getuid?.()) return;
-  throw new SessfsError(
-    'USAGE',
-    `Cannot create a session for uid ${owner.uid} with fuse-native: its mount would be closed to that user`,
-    { hint: 'Add --allow-other, or use the kernel driver' },
-  );
-}
-
-function mountPointTaken(mountPoint: string, id: string): SessfsError {
-  return new SessfsError('MOUNT_POINT', `Cannot mount at "${mountPoint}": session ${id} has it`, {
-    hint: 'Choose another directory, or delete that session',
-  });
 }
 
 function withWarning(

@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -269,7 +270,9 @@ describe('the configuration', () => {
       },
       { timeoutMs: SHORT_MS },
     );
-    writeFileSync(file, '{ "logLevel": "loud" }');
+    // As editors save: a new file in place of the old one.
+    writeFileSync(`${file}.tmp`, '{ "logLevel": "loud" }');
+    renameSync(`${file}.tmp`, file);
     await eventually(() => expect(daemon.log()).toContain('loud'), { timeoutMs: SHORT_MS });
     expect((await daemon.createSession()).info.options.allowOther).toBe(true);
   });

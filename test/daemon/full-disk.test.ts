@@ -1,0 +1,68 @@
+/**
+ * A store on a disk that fills up: content is refused, everything that frees or brings back goes on, and
+ * nothing that was acknowledged is lost.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { run, startDaemon } from '../harness/daemon.ts';
+import type { TestDaemon } from '../harness/daemon.ts';
+
+const DISK_MIB = 96;
+const DEADLINE_MS = 60_000;
+
+const mayMount = process.getuid?.() === 0;
+if (process.env['CI'] !== undefined && !mayMount) throw new Error('This test has to run as root');
+
+let disk: string;
+let daemon: TestDaemon;
+let mount: string;
+
+/** Runs a shell command in the volume. */
+async function sh(script: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return run('bash', ['-c', script], { cwd: mount, timeoutMs: DEADLINE_MS });
+}
+
+beforeAll(async () => {
+  if (!mayMount) return;
+  disk = mkdtempSync(join(tmpdir(), 'sessfs-full-'));
+  const size = `size=${DISK_MIB}m`;
+  await run('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', disk], { timeoutMs: DEADLINE_MS });
+  daemon = await startDaemon({ root: join(disk, 'store') });
+  ({ mount } = await daemon.createSession());
+});
+
+afterAll(async () => {
+  if (!mayMount) return;
+  await daemon.stop();
+  await run('umount', ['-l', disk], { timeoutMs: DEADLINE_MS });
+  rmSync(disk, { recursive: true, force: true });
+});
+
+test.runIf(mayMount)('a full disk refuses content and nothing else', async () => {
+  await sh('echo first > kept; echo second > kept; mkdir d; echo x > d/x');
+  const fill = await sh('dd if=/dev/zero of=big bs=64k 2>&1');
+  expect(fill.stdout).toContain('No space left on device');
+  const more = await sh('cat kept; echo more > other 2>&1; rm -r d && mv kept moved && cat moved');
+  expect(more.stdout).toContain('second\n');
+  expect(more.stdout).toContain('No space left on device');
+  expect(more.code).toBe(0);
+  const rollback = await daemon.cli(['rollback', `${mount}/moved`, '--to', '~1']);
+  expect(rollback.stderr).toBe('');
+  expect(rollback.code).toBe(0);
+  const undelete = await daemon.cli(['undelete', `${mount}/d`]);
+  expect(undelete.code).toBe(0);
+  expect((await sh('cat moved d/x')).stdout).toBe('first\nx\n');
+});
+
+test.runIf(mayMount)('what a full disk acknowledged is there after a restart', async () => {
+  const before = await sh('stat -c %s big; md5sum big moved d/x; ls .versions/moved');
+  await daemon.restart({ signal: 'SIGKILL' });
+  const after = await sh('stat -c %s big; md5sum big moved d/x; ls .versions/moved');
+  expect(after.stdout).toBe(before.stdout);
+  expect(after.code).toBe(0);
+});
