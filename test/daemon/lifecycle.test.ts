@@ -192,6 +192,23 @@ describe('a crash', () => {
   });
 });
 
+describe('a volume server that hangs', () => {
+  test('is killed at its deadline, and whoever waited for it is freed', async () => {
+    const daemon = await start();
+    writeFileSync(join(daemon.root, 'config.json'), '{ "stopTimeoutSeconds": 1 }');
+    await eventually(() => expect(daemon.log()).toContain('loaded again'), { timeoutMs: SHORT_MS });
+    const { id, mount } = await daemon.createSession();
+    const { server } = await daemon.client.getSession(id);
+    process.kill(server.pid ?? 0, 'SIGSTOP');
+    const waiting = run('ls', [join(mount, 'never-seen-before')], { timeoutMs: 3 * SHORT_MS });
+    await daemon.client.unmount(id);
+    expect((await waiting).code).not.toBe(0);
+    expect(isMounted(mount)).toBe(false);
+    expect(isAlive(server.pid ?? 0)).toBe(false);
+    expect((await daemon.client.getSession(id)).server.state).toBe('idle');
+  });
+});
+
 describe('a damaged volume', () => {
   test('is refused with the file and the offset, and the other sessions go on', async () => {
     const daemon = await start();
