@@ -64,7 +64,10 @@ export class AsOf {
   /** Every state that an inode was in before the one it is in now, oldest first. */
   async listStates(ino: Ino): Promise<{ inode: InodeRecord; to: Revision }[]> {
     const states: { inode: InodeRecord; to: Revision }[] = [];
-    const range = this.#scan(copy(inodeHistoryKey(ino, 0)), copy(inodeHistoryKey(ino, REVISION_END)));
+    const range = this.#scan(
+      copy(inodeHistoryKey(ino, 0)),
+      copy(inodeHistoryKey(ino, REVISION_END)),
+    );
     for await (const [key, value] of range) {
       states.push({ inode: decodeInode(ino, value, false), to: revisionOf(key) });
     }
@@ -141,7 +144,9 @@ export class AsOf {
     if (regionOf(last - 1) - regionOf(start) < SCAN_REGIONS) {
       past = [];
       for (let region = regionOf(start); region <= regionOf(last - 1); region++) {
-        past.push(...(await this.#listPastOfRegion(node.ino, region, at, { start, end: last, current })));
+        past.push(
+          ...(await this.#listPastOfRegion(node.ino, region, at, { start, end: last, current })),
+        );
       }
     } else {
       past = await this.#listPastOfFile(node.ino, at, { start, end: last });

@@ -45,6 +45,8 @@ export class RestorePlan {
   readonly #names: { parent: Ino; name: Name; ino: Ino | undefined }[] = [];
   /** Inodes of the past that this plan has brought back, and as what. */
   readonly #restored = new Map<Ino, Ino>();
+  /** INVARIANT: a live inode becomes one inode of the past: names that are links now may not have been. */
+  readonly #becoming = new Map<Ino, Ino>();
   readonly #cuts = new Set<Ino>();
   readonly #changedInodes = new Set<Ino>();
   readonly #changedNames: { parent: Ino; name: Name }[] = [];
@@ -104,13 +106,18 @@ export class RestorePlan {
     const present = live === undefined ? undefined : this.#noteInode(live.ino);
     const known = this.#restored.get(node.ino);
     if (known !== undefined && !isDirectory(node.mode)) return this.#relink(known, place, present);
-    if (present !== undefined && canBecome(present, node)) {
+    if (present !== undefined && canBecome(present, node) && this.#isFree(present.ino, node.ino)) {
       this.#restored.set(node.ino, present.ino);
+      this.#becoming.set(present.ino, node.ino);
       if (!isDirectory(node.mode)) await this.#restoreInto(node, present, place);
       return present.ino;
     }
     if (present !== undefined) await this.remove(present, place);
     return this.#bringBack(node, place);
+  }
+
+  #isFree(live: Ino, past: Ino): boolean {
+    return (this.#becoming.get(live) ?? past) === past;
   }
 
   /** A directory's own attributes, after everything in it. */
@@ -216,10 +223,7 @@ export class RestorePlan {
   }
 
   /** @returns The content that the node had, if the live inode has another. */
-  async #findOtherContent(
-    node: Node,
-    live: InodeRecord,
-  ): Promise<readonly Extent[] | undefined> {
+  async #findOtherContent(node: Node, live: InodeRecord): Promise<readonly Extent[] | undefined> {
     if (!isRegular(node.mode)) return undefined;
     if (live.ino === node.ino && live.contentRevision <= node.revision) return undefined;
     const extents = await this.#asOf.listExtents(node, 0, node.size);
@@ -257,7 +261,8 @@ export class RestorePlan {
 }
 
 /** A path below another; the root is "". */
-export const join = (path: string, name: string): string => (path === '' ? name : `${path}/${name}`);
+export const join = (path: string, name: string): string =>
+  path === '' ? name : `${path}/${name}`;
 
 const toText = (path: string): string => (path === '' ? '.' : nameToText(path));
 
