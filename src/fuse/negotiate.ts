@@ -2,7 +2,9 @@
  * What is agreed with the kernel at INIT: a pure function of its offer and our options.
  *
  * Not asked for: FUSE_WRITEBACK_CACHE (write errors would come too late, and WRITE would not tell who
- * wrote), locks (the kernel's own work, and one volume has one kernel), POSIX ACLs, export support.
+ * wrote), locks (the kernel's own work, and one volume has one kernel), POSIX ACLs, export support,
+ * FUSE_ASYNC_DIO (Linux 6.18: nobody drops the pages that a buffered read brought in while a direct AIO
+ * write was under way, and they stay stale for as long as they are cached).
  */
 
 import { InitFlag, InitFlag2, PROTOCOL_MINOR } from './abi.ts';
@@ -49,7 +51,6 @@ const WANTED_FLAGS =
   InitFlag.BIG_WRITES |
   InitFlag.DO_READDIRPLUS |
   InitFlag.READDIRPLUS_AUTO |
-  InitFlag.ASYNC_DIO |
   InitFlag.PARALLEL_DIROPS |
   InitFlag.MAX_PAGES |
   InitFlag.CACHE_SYMLINKS |
