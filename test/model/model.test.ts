@@ -13,6 +13,7 @@ import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { commands } from './commands.ts';
 import type { Command } from './commands.ts';
+import { compareRebuilt, crashAt } from './crash.ts';
 import { perform } from './perform.ts';
 import { Run } from './run.ts';
 
@@ -58,6 +59,7 @@ function checkSequences(
   options: { readonly maxLength: number; readonly numRuns: number },
   then: (run: Run) => Promise<void>,
 ): Promise<void> {
+  shrinkUntilMs = Infinity;
   console.log(`SESSFS_MODEL_SEED=${SEED} SESSFS_MODEL_RUNS=${RUNS}`);
   const property = fc.asyncProperty(commands(options.maxLength), (sequence) =>
     carryOut(sequence, then),
@@ -66,8 +68,21 @@ function checkSequences(
 }
 
 test('the live tree, earlier trees and every history are those of the model', async () => {
+  await checkSequences({ maxLength: LENGTH, numRuns: RUNS }, (run) => run.compareAll());
+  expect(count).toBeGreaterThan(0);
+}, 3_600_000);
+
+test('a log that is cut at any byte is the model at its last whole record', async () => {
   await checkSequences({ maxLength: LENGTH, numRuns: RUNS }, async (run) => {
-    await run.compareAll();
+    for (const n of [run.told.length, run.told.length + 1]) {
+      await crashAt(run, n);
+      await run.compareAll();
+    }
   });
+  expect(count).toBeGreaterThan(0);
+}, 3_600_000);
+
+test('an index that is made anew says what the one said that grew', async () => {
+  await checkSequences({ maxLength: LENGTH, numRuns: RUNS }, compareRebuilt);
   expect(count).toBeGreaterThan(0);
 }, 3_600_000);

@@ -234,7 +234,7 @@ const PERFORM: Record<CommandKind, Perform> = {
     const steps = [1, 1, 3, 7, 100, 400, 1000, 1500, 61_000, 7_200_000, -30, -5000];
     run.clock.ms += pick(steps, n(0)) as number;
   },
-  flush: (run) => run.system.volume.flushed(),
+  flush: (run, n) => (n(0) % 2 === 0 ? run.keepIndex() : run.system.volume.flushed()),
   sync: (run) => run.system.volume.sync(),
   cutOld: async (run) => {
     await run.step(

@@ -206,11 +206,17 @@ async function adopt(
   for (const ino of found.keys()) compareLiveInode(system, model, ino);
 }
 
+interface Named {
+  readonly dir: Ino;
+  readonly name: Name;
+  readonly ino: Ino;
+}
+
 interface Found {
   /** What each inode must be, by each of its names. */
   readonly wants: Map<Ino, Wanted[]>;
   readonly entries: Map<Ino, ReadonlyMap<Name, Ino>>;
-  readonly places: { dir: Ino; name: Name; ino: Ino }[];
+  readonly places: Named[];
 }
 
 /** The live names, which must be the wanted ones. */
@@ -244,7 +250,9 @@ function toInode(
   const others = new Set(pasts.map(({ inode }) => inode.ino));
   if (others.size > 1) throw new Difference(`inode ${ino} stands for ${[...others].join(' and ')}`);
   // A live file that shares its inode with one that was brought back changes with it.
-  const { inode, from } = pasts[0] ?? (wants[0] as Wanted);
+  const [chosen] = [...pasts, ...wants];
+  if (chosen === undefined) throw new Difference(`inode ${ino} has no name`);
+  const { inode, from } = chosen;
   const { atime, btime, ctime, born, contentRevision } = live;
   const nlink = isDir(inode) ? 2 : live.nlink;
   const mtime = isDir(inode) ? live.mtime : inode.mtime;
@@ -255,8 +263,8 @@ function toInode(
   const isWhole = isDir(inode) && from === 'past';
   if (isWhole) same(`directory ${ino}: second of mtime`, live.mtime.sec, inode.mtime.sec);
   const { cut, cutRevision } = model.inodes.get(ino) ?? { cut: undefined, cutRevision: 0 };
-  const chosen = { ino, nlink, mtime, atime, btime, ctime, born, contentRevision };
-  return { ...inode, ...chosen, cut, cutRevision };
+  const own = { ino, nlink, mtime, atime, btime, ctime, born, contentRevision };
+  return { ...inode, ...own, cut, cutRevision };
 }
 
 /** Names of one file in the past are names of one file now. */
@@ -277,14 +285,7 @@ function checkLinks(wanted: Wanted, found: Inodes): void {
   visit(wanted, ROOT);
 }
 
-function takePlaces(
-  system: System,
-  model: Model,
-  at: Committed,
-  places: readonly { dir: Ino; name: Name; ino: Ino }[],
-): void {
-  const key = ({ dir, name, ino }: { dir: Ino; name: Name; ino: Ino }): string =>
-    `${dir} ${ino} ${name}`;
+function takePlaces(system: System, model: Model, at: Committed, places: readonly Named[]): void {
   const kept = new Set<string>();
   for (const place of places) {
     const dentry = system.volume.state.findDentry(place.dir, place.name);
@@ -303,6 +304,8 @@ function takePlaces(
     model.placements.push({ ...place, isDir: type === 0o040000, since, to: undefined, by: 0 });
   }
 }
+
+const key = ({ dir, name, ino }: Named): string => `${dir} ${ino} ${name}`;
 
 /** What was brought back is a version; what was changed and not cut is known to be so, and not lost. */
 function takeVersions(system: System, model: Model, at: Committed, found: Inodes): void {

@@ -37,6 +37,8 @@ export class Run {
   /** What was done, to be read when something differs. */
   readonly told: string[] = [];
   readonly noActor = 0 as ActorId;
+  /** Copies of the index, as it was written at some revisions. */
+  indexes: { readonly revision: Revision; readonly dir: string }[] = [];
   #copies = 0;
 
   private constructor(root: string, clock: TestClock, system: System) {
@@ -121,6 +123,14 @@ export class Run {
     const steps = new Steps([committed]);
     this.model.cutIfChanged(steps, ino, 'close');
     steps.end();
+  }
+
+  /** Writes the index out and keeps a copy of it, for a crash to go back to. */
+  async keepIndex(): Promise<void> {
+    const dir = this.newDir();
+    await this.system.volume.flushed();
+    this.system.copyIndexTo(dir);
+    this.indexes.push({ revision: this.model.revision, dir });
   }
 
   /** Everything at once: live, history, and some moments. */

@@ -103,11 +103,14 @@ export class System {
     return dump;
   }
 
+  copyIndexTo(dir: string): void {
+    fs.cpSync(join(this.dir, 'index'), dir, { recursive: true });
+  }
+
   copyTo(dir: string, options: { readonly withIndex: boolean }): void {
     fs.mkdirSync(dir, { recursive: true });
     fs.cpSync(join(this.dir, 'log'), join(dir, 'log'), { recursive: true });
-    if (!options.withIndex) return;
-    fs.cpSync(join(this.dir, 'index'), join(dir, 'index'), { recursive: true });
+    if (options.withIndex) this.copyIndexTo(join(dir, 'index'));
   }
 }
 
