@@ -79,8 +79,13 @@ export class Workspace {
   }
 
   /** @param path Of a file, relative to the test's directory: "d/f" is looked up in d/.versions. */
-  async index(path: string): Promise<Index> {
-    const index: unknown = JSON.parse(await this.sh(`cat '${historyOf(path)}/index.json'`));
+  index(path: string): Promise<Index> {
+    return this.indexIn(historyOf(path));
+  }
+
+  /** @param history Where the history of a file is shown, ".versions/d/f" for one. */
+  async indexIn(history: string): Promise<Index> {
+    const index: unknown = JSON.parse(await this.sh(`cat '${history}/index.json'`));
     if (!isIndex(index)) throw new Error(`No index of versions: ${JSON.stringify(index)}`);
     return index;
   }
