@@ -23,7 +23,7 @@ import type {
   VolumeInfo,
 } from './protocol.ts';
 
-/** How long a deletion or an unmount may take, in milliseconds: it waits for a drain and a sync. */
+/** How long what waits for a drain, or walks a large tree, may take, in milliseconds. */
 const SLOW_TIMEOUT_MS = 300_000;
 
 /** A path at a version: `at` is a version or a time as a person writes it, undefined is now. */
@@ -84,7 +84,7 @@ export class ControlClient {
 
   async log(session: string, path: string, limit?: number): Promise<LogReply> {
     const url = pathWithQuery(`${volumePath(session)}/log`, { path, limit });
-    return this.#get<LogReply>(url);
+    return this.#get<LogReply>(url, SLOW_TIMEOUT_MS);
   }
 
   async node(session: string, where: PathAt): Promise<NodeInfo> {

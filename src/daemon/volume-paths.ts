@@ -182,18 +182,30 @@ function momentError(history: History, at: string, moment: MomentSpec): SessfsEr
   );
 }
 
-/** Says whether the path was there once, and how to get it back. */
+/** Says whether the path was there once, or is there now, and how to get to it. */
 async function missing(
   history: History,
   path: readonly Name[],
   when = 'now',
 ): Promise<SessfsError> {
   const text = pathText(path);
-  const found = await findHistoryOf(history, path);
-  const wasThere = found !== undefined || (await findDirectory(history, path)) !== undefined;
   return new SessfsError('PATH_UNKNOWN', `Cannot find "${text}": it does not exist ${when}`, {
-    hint: wasThere
-      ? `It once did: sessfs log ${text}, or bring it back with sessfs undelete ${text}`
-      : 'No file or directory of that name was ever in this session; paths begin at its root',
+    hint: await hintForMissing(history, path, when),
   });
+}
+
+async function hintForMissing(
+  history: History,
+  path: readonly Name[],
+  when: string,
+): Promise<string> {
+  const text = pathText(path);
+  const isLive = (await history.findPath(path, history.status().latest)) !== undefined;
+  if (isLive && when !== 'now') return `It is there now: sessfs log ${text} tells since when`;
+  const isKnown =
+    (await findHistoryOf(history, path)) !== undefined ||
+    (await findDirectory(history, path)) !== undefined;
+  return isKnown
+    ? `It once did: sessfs log ${text}, or bring it back with sessfs undelete ${text}`
+    : 'No file or directory of that name was ever in this session; paths begin at its root';
 }
