@@ -21,8 +21,10 @@ export function addDaemon(program: Command): void {
 
 async function run(options: CommonOptions & { stopWithStdin?: boolean }): Promise<void> {
   const asked = new Promise<void>((resolve) => {
-    process.on('SIGTERM', () => resolve());
-    process.on('SIGINT', () => resolve());
+    // SIGHUP is the end of the terminal: without its daemon a mount would hang on.
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+      process.on(signal, () => resolve());
+    }
     if (options.stopWithStdin === true) {
       process.stdin.on('end', () => resolve()).on('error', () => resolve());
       process.stdin.resume();

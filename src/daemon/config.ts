@@ -5,6 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 import { watch } from 'chokidar';
 
@@ -90,7 +91,12 @@ export function watchConfig(options: {
   onChange: (config: Config) => void;
   onInvalid: (error: unknown) => void;
 }): { close: () => Promise<void> } {
-  const watcher = watch(options.path, {
+  const dir = dirname(options.path);
+  // By its directory: the file may not be there yet, and editors put a new one in its place.
+  const watcher = watch(dir, {
+    depth: 0,
+    // Nothing else in the store is looked at, least of all the mounts.
+    ignored: (path) => path !== dir && path !== options.path,
     awaitWriteFinish: { stabilityThreshold: 100, pollInterval: 20 },
   });
   let current = options.current;
@@ -108,6 +114,7 @@ export function watchConfig(options: {
     options.onChange(config);
   };
   watcher
+    .on('ready', reload)
     .on('add', reload)
     .on('change', reload)
     .on('unlink', reload)

@@ -74,7 +74,11 @@ export class SessionServer {
 
   /** Mounts and serves. A server that was there only for commands makes way first. */
   async mount(record: SessionRecord): Promise<void> {
-    if (this.isMounted) return;
+    if (this.#mountPoint !== undefined) {
+      if (this.#deps.mounts.isMounted(this.#mountPoint)) return;
+      // Taken away from outside, and libfuse tells nobody.
+      await this.unmount();
+    }
     await this.#stopProcess();
     this.#state = 'starting';
     this.#problem = undefined;

@@ -172,9 +172,8 @@ export class Supervisor {
       const record = this.#getRecord(id);
       this.#assertActive(record, 'mount');
       const server = this.#server(id);
-      if (server.isMounted) {
-        if (mountPoint === undefined || mountPoint === record.mountPoint)
-          return this.#describe(record);
+      const isElsewhere = mountPoint !== undefined && mountPoint !== record.mountPoint;
+      if (server.isMounted && isElsewhere) {
         throw new SessfsError(
           'SESSION_STATE',
           `Cannot mount session ${id} at "${mountPoint}": it is mounted at "${record.mountPoint}"`,
@@ -182,7 +181,7 @@ export class Supervisor {
         );
       }
       const changed = { ...record, mounted: true, mountPoint: mountPoint ?? record.mountPoint };
-      if (mountPoint !== undefined) await assertMountPoint(mountPoint, this.#options.mounts);
+      if (isElsewhere) await assertMountPoint(mountPoint, this.#options.mounts);
       const info = await this.#mountRecord(changed);
       await this.#registry.put(changed);
       return { ...info, ...changed };

@@ -192,6 +192,45 @@ describe('a crash', () => {
   });
 });
 
+describe('with fuse-native', () => {
+  test.runIf(canRun({ fuseNative: true }))(
+    'a session is mounted, unmounted, and mounted again after a restart',
+    async () => {
+      const daemon = await start();
+      const { id, mount } = await daemon.createSession({ driver: 'fuse-native' });
+      await shell('echo hello > a; cat a', { cwd: mount, timeoutMs: SHORT_MS });
+      await daemon.client.unmount(id);
+      expect(isMounted(mount)).toBe(false);
+      await daemon.client.mount(id);
+      // libfuse tells nobody: the next mount has to see it.
+      await shell(`umount ${mount} || fusermount3 -u ${mount}`);
+      await daemon.client.mount(id);
+      await daemon.restart();
+      expect(await shell('cat a', { cwd: mount, timeoutMs: SHORT_MS })).toBe('hello\n');
+      expect(await daemon.halt()).toBe(0);
+      expect(isMounted(mount)).toBe(false);
+    },
+  );
+
+  test.runIf(canRun({ fuseNative: true }))(
+    'a server that dies takes its mount with it, and says so',
+    async () => {
+      const daemon = await start();
+      const { id, mount } = await daemon.createSession({ driver: 'fuse-native' });
+      await shell('echo hello > a', { cwd: mount, timeoutMs: SHORT_MS });
+      const { server } = await daemon.client.getSession(id);
+      process.kill(server.pid ?? 0, 'SIGKILL');
+      await eventually(
+        async () => expect((await daemon.client.getSession(id)).server.state).toBe('down'),
+        { timeoutMs: SHORT_MS },
+      );
+      expect(isMounted(mount)).toBe(false);
+      await daemon.client.mount(id);
+      expect(await shell('cat a', { cwd: mount, timeoutMs: SHORT_MS })).toBe('hello\n');
+    },
+  );
+});
+
 describe('a volume server that hangs', () => {
   test('is killed at its deadline, and whoever waited for it is freed', async () => {
     const daemon = await start();

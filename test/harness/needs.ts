@@ -4,10 +4,13 @@
  */
 
 import { accessSync, constants } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 export interface Needs {
   readonly root?: true;
+  /** The optional module, with its libfuse. */
+  readonly fuseNative?: true;
   /** Commands of the PATH. */
   readonly tools?: readonly string[];
 }
@@ -15,7 +18,17 @@ export interface Needs {
 export function canRun(needs: Needs): boolean {
   if ((process.env['CI'] ?? '') !== '') return true;
   if (needs.root === true && process.geteuid?.() !== 0) return false;
+  if (needs.fuseNative === true && !hasFuseNative()) return false;
   return (needs.tools ?? []).every(isTool);
+}
+
+function hasFuseNative(): boolean {
+  try {
+    createRequire(import.meta.url)('fuse-native');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isTool(name: string): boolean {
