@@ -31,9 +31,11 @@ export function listPlacements(model: Model, dirs: ReadonlySet<Ino>, name: Name)
 
 /** Every inode whose versions belong to a name. */
 export function findInodes(model: Model, dirs: ReadonlySet<Ino>, name: Name): Set<Ino> {
-  const inos = new Set<Ino>();
+  /** By when each had come: the later, the more it has replaced. */
+  const known = new Map<Ino, Revision>();
   const bring = (ino: Ino, before: Revision): void => {
-    inos.add(ino);
+    if ((known.get(ino) ?? -1) >= before) return;
+    known.set(ino, before);
     for (const place of model.placements) {
       if (place.ino !== ino || place.since >= before) continue;
       for (const other of model.placements) {
@@ -47,7 +49,7 @@ export function findInodes(model: Model, dirs: ReadonlySet<Ino>, name: Name): Se
   for (const place of listPlacements(model, dirs, name)) {
     if (!place.isDir) bring(place.ino, place.since);
   }
-  return inos;
+  return new Set(known.keys());
 }
 
 /** One for each revision: where a rollback cut two files, that of the one that had the name. */
