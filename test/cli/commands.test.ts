@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { run, startDaemon } from '../harness/daemon.ts';
+import { eventually, run, startDaemon } from '../harness/daemon.ts';
 import type { TestDaemon } from '../harness/daemon.ts';
 import { shell } from '../harness/run.ts';
 
@@ -72,6 +72,20 @@ describe('sessions', () => {
     expect(await sessfs('cat', `${id}:f`)).toBe('kept\n');
     await sessfs('mount', id);
     expect(await shell('cat f', { cwd: mountPoint, timeoutMs: SHORT_MS })).toBe('kept\n');
+  });
+
+  test('unmount of a mount in use detaches it, and says so by warning and exit code', async () => {
+    const { id, mountPoint } = await json<{ id: string; mountPoint: string }>('create');
+    const sitting = run('sh', ['-c', 'cd "$0" && exec sleep 5', mountPoint], {
+      timeoutMs: SHORT_MS,
+    });
+    await eventually(() => shell(`ls -l /proc/[0-9]*/cwd 2>&1 | grep -F ${mountPoint}`), {
+      timeoutMs: SHORT_MS,
+    });
+    const result = await daemon.cli(['unmount', id]);
+    expect(result.code).toBe(3);
+    expect(result.stderr).toContain('detached while in use');
+    await sitting;
   });
 
   test('end unmounts for good and keeps the history readable', async () => {
@@ -182,6 +196,24 @@ describe('history', () => {
       'removed  removed  2 B',
     ]);
     expect(lines[3]).toMatch(/^1 added, 1 removed, 1 changed, r\d+ to r\d+$/);
+  });
+
+  test('diff of directories tells types and modes, and no rewrite with the same bytes', async () => {
+    await inMount('mkdir k; echo 1 > k/same; echo 1 > k/mode; echo 1 > k/type; mkdir k/tree');
+    const before = await currentMoment();
+    await inMount(
+      'chmod 600 k/mode; rm k/type; ln -s same k/type; rmdir k/tree; cd k; touch -r same t',
+    );
+    await inMount('cp -p k/same k/copy; mv k/copy k/same; rm k/t');
+    const reply = await json<{ differences: { change: string; text: string }[] }>(
+      'diff',
+      `work:k@${before}`,
+    );
+    expect(reply.differences.map(({ change, text }) => `${change} ${text}`)).toEqual([
+      'attributes mode',
+      'removed tree',
+      'type type',
+    ]);
   });
 
   test('rollback brings a file back, and its own undo hint undoes it', async () => {
