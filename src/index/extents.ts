@@ -103,12 +103,19 @@ export function replaceRange(
 const WHOLE_CHUNK = 1;
 
 /** Offsets are stored relative to the region, so that `region` is needed to read them back. */
-export function encodeExtents(writer: ByteWriter, extents: readonly Extent[], region: number): void {
+export function encodeExtents(
+  writer: ByteWriter,
+  extents: readonly Extent[],
+  region: number,
+): void {
   const base = region * REGION_BYTES;
   writer.u16(extents.length);
   for (const extent of extents) {
     const whole = extent.skip === 0 && extent.length === extent.chunkLength;
-    writer.u8(whole ? WHOLE_CHUNK : 0).u32(extent.offset - base).u32(extent.length);
+    writer
+      .u8(whole ? WHOLE_CHUNK : 0)
+      .u32(extent.offset - base)
+      .u32(extent.length);
     writer.i53(extent.pos).u32(extent.crc).u48(extent.since);
     if (!whole) writer.u32(extent.skip).u32(extent.chunkLength);
   }

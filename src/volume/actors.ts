@@ -78,7 +78,15 @@ export class Actors {
     const identity = this.#identify(pid);
     const actor = this.#host.takeActorId();
     const command = /\((.*)\)/s.exec(identity)?.[1] ?? '';
-    const event: ActorEvent = { kind: 'actor', id: actor, uid, gid, pid, command, label: undefined };
+    const event: ActorEvent = {
+      kind: 'actor',
+      id: actor,
+      uid,
+      gid,
+      pid,
+      command,
+      label: undefined,
+    };
     this.#host.record(event);
     this.#processes.set(pid, { actor, uid, gid, identity, trustedUntilMs: nowMs + TRUST_MS });
     const lookup = this.#describe(event).finally(() => this.#pending.delete(lookup));

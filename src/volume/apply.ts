@@ -31,7 +31,14 @@ import {
 import type { Dentry } from '../index/records.ts';
 import { cloneRange, clearRange, placeData, restoreContent } from './content.ts';
 import { CUT_CAUSES } from './cut-cause.ts';
-import type { CutEvent, Event, MakeEvent, RenameEvent, RestoreEvent, SetattrEvent } from './events.ts';
+import type {
+  CutEvent,
+  Event,
+  MakeEvent,
+  RenameEvent,
+  RestoreEvent,
+  SetattrEvent,
+} from './events.ts';
 import type { State } from './state.ts';
 
 /** Which record an event comes from, and by whom. */

@@ -28,7 +28,7 @@ export function placeData(
   let from = start;
   for (let region = regionOf(start); from < end; region++) {
     const until = Math.min(end, (region + 1) * REGION_BYTES);
-    for (let offset = from; offset < until; ) {
+    for (let offset = from; offset < until;) {
       const chunk = Math.floor((offset - start) / DATA_CHUNK_BYTES);
       const chunkStart = start + chunk * DATA_CHUNK_BYTES;
       const chunkLength = Math.min(DATA_CHUNK_BYTES, end - chunkStart);
@@ -62,7 +62,11 @@ export function clearRange(
   if (start >= last) return;
   for (const region of state.regionsBetween(inode, regionOf(start), regionOf(last - 1))) {
     const base = region * REGION_BYTES;
-    const range = { region, start: Math.max(start, base), end: Math.min(last, base + REGION_BYTES) };
+    const range = {
+      region,
+      start: Math.max(start, base),
+      end: Math.min(last, base + REGION_BYTES),
+    };
     replaceIn(state, inode, range, [], at);
   }
   if (end >= inode.extentEnd) inode.extentEnd = start;

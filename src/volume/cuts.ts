@@ -197,11 +197,7 @@ interface Range {
 }
 
 /** @returns What must be compared byte by byte; undefined if sizes or checksums already differ. */
-function findDifference(
-  core: Core,
-  inode: InodeRecord,
-  dirty: DirtyFile,
-): Difference | undefined {
+function findDifference(core: Core, inode: InodeRecord, dirty: DirtyFile): Difference | undefined {
   if (dirty.base === undefined || inode.size !== inode.cutSize) return undefined;
   const ranges: Range[] = [];
   let bytes = 0;

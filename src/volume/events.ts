@@ -210,7 +210,10 @@ export function encodeEvent(writer: ByteWriter, event: Event): void {
       return;
     case 'make':
       writer.u48(event.parent).u48(event.ino).u32(event.mode).u32(event.uid).u32(event.gid);
-      writer.u32(event.rdev).string(event.name).u8(event.target === undefined ? 0 : 1);
+      writer
+        .u32(event.rdev)
+        .string(event.name)
+        .u8(event.target === undefined ? 0 : 1);
       if (event.target !== undefined) writer.string(event.target);
       return;
     case 'link':
@@ -224,13 +227,20 @@ export function encodeEvent(writer: ByteWriter, event: Event): void {
       writer.u8(event.exchange ? 1 : 0);
       return;
     case 'write':
-      writer.u48(event.ino).u48(event.start).u48(event.offset).u8(event.killSuidGid ? 1 : 0);
+      writer
+        .u48(event.ino)
+        .u48(event.start)
+        .u48(event.offset)
+        .u8(event.killSuidGid ? 1 : 0);
       return;
     case 'setattr':
       encodeSetattr(writer, event);
       return;
     case 'xattr':
-      writer.u48(event.ino).string(event.name).u8(event.value === undefined ? 0 : 1);
+      writer
+        .u48(event.ino)
+        .string(event.name)
+        .u8(event.value === undefined ? 0 : 1);
       if (event.value !== undefined) writer.blob(event.value);
       return;
     case 'allocate':
@@ -370,14 +380,16 @@ function readMake(reader: ByteReader): MakeEvent {
 }
 
 function encodeSetattr(writer: ByteWriter, event: SetattrEvent): void {
-  writer.u48(event.ino).u8(
-    (event.mode === undefined ? 0 : Has.MODE) |
-      (event.uid === undefined ? 0 : Has.UID) |
-      (event.gid === undefined ? 0 : Has.GID) |
-      (event.size === undefined ? 0 : Has.SIZE) |
-      (event.atime === undefined ? 0 : Has.ATIME) |
-      (event.mtime === undefined ? 0 : Has.MTIME),
-  );
+  writer
+    .u48(event.ino)
+    .u8(
+      (event.mode === undefined ? 0 : Has.MODE) |
+        (event.uid === undefined ? 0 : Has.UID) |
+        (event.gid === undefined ? 0 : Has.GID) |
+        (event.size === undefined ? 0 : Has.SIZE) |
+        (event.atime === undefined ? 0 : Has.ATIME) |
+        (event.mtime === undefined ? 0 : Has.MTIME),
+    );
   if (event.mode !== undefined) writer.u32(event.mode);
   if (event.uid !== undefined) writer.u32(event.uid);
   if (event.gid !== undefined) writer.u32(event.gid);
@@ -430,7 +442,10 @@ function readActor(reader: ByteReader): ActorEvent {
 
 function encodeRestore(writer: ByteWriter, event: RestoreEvent): void {
   writer.u48(event.ino).u32(event.mode).u32(event.uid).u32(event.gid).i53(event.size);
-  writer.time(event.atime).time(event.mtime).u16(event.xattrs?.size ?? 0);
+  writer
+    .time(event.atime)
+    .time(event.mtime)
+    .u16(event.xattrs?.size ?? 0);
   for (const [name, value] of event.xattrs ?? []) writer.string(name).blob(value);
   writer.u8(event.extents === undefined ? 0 : 1).u32(event.extents?.length ?? 0);
   for (const extent of event.extents ?? []) {

@@ -41,7 +41,11 @@ export function readFile(volume: Volume, ino: Ino, offset: number, into: Uint8Ar
   const length = Math.min(into.length, inode.size - offset);
   if (length <= 0) return 0;
   const extents = listExtents(volume.state, inode, offset, offset + length);
-  volume.content.readSync(extents, offset, length === into.length ? into : into.subarray(0, length));
+  volume.content.readSync(
+    extents,
+    offset,
+    length === into.length ? into : into.subarray(0, length),
+  );
   return length;
 }
 

@@ -234,7 +234,12 @@ async function openParts(options: VolumeOptions): Promise<Parts> {
   const state = new State(index, options.volumeId, meta);
   try {
     const log = await openLog(options, state, meta?.next);
-    return { state, index, log, indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION };
+    return {
+      state,
+      index,
+      log,
+      indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION,
+    };
   } catch (error) {
     await index.close();
     // A power cut took the end of the log, but not of the index: then it is made anew.
