@@ -51,8 +51,7 @@ export interface Chain {
 
 export const RESTORE_HINT = 'Restore the log from a backup';
 
-const CORRUPT_HINT =
-  'Restore this file from a backup; «sessfs fsck» tells what can still be read without it';
+const CORRUPT_HINT = 'Restore this file from a backup; nothing was changed';
 
 export function corruptError(place: Break): SessfsError {
   const { file, offset, problem } = place;
