@@ -61,6 +61,19 @@ export class AsOf {
     return oldest.since <= at ? node : asMade(node, oldest.born);
   }
 
+  /** Where an inode was, last made or moved to, by a revision. */
+  async findPlace(ino: Ino, at: Revision): Promise<{ parent: Ino; name: Name } | undefined> {
+    const live = this.#volume.state.findInode(ino);
+    if (live === undefined || live.since <= at) return live;
+    const range = this.#scan(
+      copy(inodeHistoryKey(ino, at + 1)),
+      copy(inodeHistoryKey(ino, REVISION_END)),
+      1,
+    );
+    for await (const [, value] of range) return decodeInode(ino, value, false);
+    return live;
+  }
+
   /** Every state that an inode was in before the one it is in now, oldest first. */
   async listStates(ino: Ino): Promise<{ inode: InodeRecord; to: Revision }[]> {
     const states: { inode: InodeRecord; to: Revision }[] = [];

@@ -283,17 +283,20 @@ export class Rollbacks {
     for (const past of await this.#asOf.listAllPast(directory.ino)) {
       if (past.to <= directory.to) latest.set(past.name, past);
     }
-    return [...latest.values()].filter(
-      (past) => past.removedBy === directory.removedBy && !this.#wasMoved(past),
-    );
+    const removed: PastName[] = [];
+    for (const past of latest.values()) {
+      if (past.removedBy !== directory.removedBy || (await this.#wasMoved(past))) continue;
+      removed.push(past);
+    }
+    return removed;
   }
 
-  /** True if the name went away because the inode got another one. */
-  #wasMoved(past: PastName): boolean {
-    const { state } = this.#volume;
-    const inode = state.findInode(past.ino);
-    if (inode === undefined || inode.nlink === 0) return false;
-    return state.findDentry(inode.parent, inode.name)?.since === past.to;
+  /** True if the name went away because the inode got another one, whatever became of that. */
+  async #wasMoved({ ino, to }: PastName): Promise<boolean> {
+    const place = await this.#asOf.findPlace(ino, to);
+    if (place === undefined || place.name === '') return false;
+    const dentry = await this.#asOf.findName(place.parent, place.name, to);
+    return dentry?.ino === ino && dentry.since === to;
   }
 }
 
