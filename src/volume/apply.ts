@@ -9,6 +9,7 @@ import type { ActorId, Ino, LogPos, Name, Revision } from '../shared/brands.ts';
 import { ROOT_INO } from '../shared/brands.ts';
 import { assert, unreachable } from '../shared/assert.ts';
 import { isDirectory, S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from '../shared/mode.ts';
+import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import {
   actorKey,
@@ -352,7 +353,9 @@ function touch(state: State, inode: InodeRecord, at: Moment): void {
  */
 function touchContent(state: State, inode: InodeRecord, at: Moment, isWrite = false): void {
   const isFresh = isWrite && inode.since === inode.born && inode.size === 0;
-  if (isFresh && inode.xattrs === undefined) {
+  // A rollback makes files with the times and xattrs that they once had: those are not to be guessed.
+  const isPlain = inode.xattrs === undefined && compareTime(inode.mtime, inode.btime) === 0;
+  if (isFresh && isPlain) {
     inode.since = at.revision;
     state.markDirty(inode);
   } else {
