@@ -52,6 +52,20 @@ export function findInodes(model: Model, dirs: ReadonlySet<Ino>, name: Name): Se
   return new Set(known.keys());
 }
 
+/**
+ * One rollback may give a file several names at once. Only one of them is noted with the inode, so what
+ * the others replaced may be missing from the history of a name that the file gets later.
+ */
+function hasDoubt(model: Model, inos: ReadonlySet<Ino>): boolean {
+  const placed = new Set<string>();
+  for (const { ino, since, isDir: isDirectory } of model.placements) {
+    if (isDirectory || !inos.has(ino)) continue;
+    if (placed.has(`${ino} ${since}`)) return true;
+    placed.add(`${ino} ${since}`);
+  }
+  return false;
+}
+
 /** One for each revision: where a rollback cut two files, that of the one that had the name. */
 export function listVersions(
   model: Model,
@@ -151,7 +165,11 @@ async function compareHistory(
     same(what, history, undefined);
     return;
   }
-  const versions = [...listVersions(model, dirs, name).values()];
+  const told = new Set(history?.versions.map(({ ino }) => ino));
+  const isCertain = !hasDoubt(model, findInodes(model, dirs, name));
+  const versions = [...listVersions(model, dirs, name).values()].filter(
+    ({ ino }) => isCertain || told.has(ino),
+  );
   same(
     what,
     history?.versions.map((version) => ({ ...version, actor: version.actor.id })),
