@@ -11,7 +11,7 @@
  */
 
 import { createWriteStream } from 'node:fs';
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { runShell } from './shell.js';
@@ -63,7 +63,7 @@ export async function makeInputs({ dir, scale, tree }) {
   await runShell('tar cf small.tar small', { cwd: dir });
   await makeRepository(join(dir, 'work'), Math.ceil(REPO_FILES * scale));
   await runShell('git clone -q --bare work repo.git', { cwd: dir });
-  await cp(tree, join(dir, 'tree'), { recursive: true, verbatimSymlinks: true });
+  await cp(await realpath(tree), join(dir, 'tree'), { recursive: true, verbatimSymlinks: true });
   await makeProgram(join(dir, 'c'), Math.ceil(C_FILES * scale));
   await makeBulk(join(dir, 'bulk.bin'), Math.ceil(BULK_BYTES * scale));
 }
