@@ -100,7 +100,7 @@ export const WORKLOADS = [
     name: 'sed -i',
     mark: 1.3,
     peer: 1.2,
-    setup: `${EXTRACT}; mkdir edit; find small -type f | sort | head -500 | xargs cp -t edit`,
+    setup: 'mkdir edit; find "$IN/small" -type f | sort | head -500 | xargs cp -t edit',
     run: 'sed -i s/session/SESSION/ edit/*',
     operations: [500, 'file'],
   },
