@@ -102,6 +102,7 @@ export function allocate(
   steps: Steps,
   ino: Ino,
   range: { readonly offset: number; readonly length: number; readonly mode: number },
+  uid: number,
 ): void {
   const { offset, length, mode } = range;
   const inode = model.get(ino);
@@ -110,11 +111,13 @@ export function allocate(
   const end = offset + length;
   const zeroes = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0;
   const grows = (mode & KEEP_SIZE) === 0 && end > inode.content.size;
-  if (!zeroes && !grows) return;
+  // Root may keep the bits; from anybody else they go also when nothing else happens.
+  const losesBits = uid !== 0 && withoutSuidGid(inode.mode) !== inode.mode;
+  if (!zeroes && !grows && !losesBits) return;
   const at = steps.take('allocate');
   const cleared = zeroes ? inode.content.clear(offset, end) : inode.content;
   const content = grows ? cleared.resize(end) : cleared;
-  model.commit(at, () => model.changeContent(at, ino, content, true));
+  model.commit(at, () => model.changeContent(at, ino, content, uid !== 0));
 }
 
 export function copyRange(
@@ -122,6 +125,7 @@ export function copyRange(
   steps: Steps,
   from: { readonly ino: Ino; readonly offset: number },
   to: { readonly ino: Ino; readonly offset: number; readonly length: number },
+  uid: number,
 ): void {
   const source = getRegular(model, from.ino).content;
   const target = getRegular(model, to.ino).content;
@@ -129,7 +133,7 @@ export function copyRange(
   if (length <= 0) return;
   const at = steps.take('clone');
   const content = target.take(source, from.offset, to.offset, length);
-  model.commit(at, () => model.changeContent(at, to.ino, content, true));
+  model.commit(at, () => model.changeContent(at, to.ino, content, uid !== 0));
 }
 
 export function setXattr(

@@ -179,7 +179,7 @@ const PERFORM: Record<CommandKind, Perform> = {
     await run.step(
       `fallocate ${ino} ${JSON.stringify(range)}`,
       ({ volume }) => allocateFile(volume, run.caller(n(4)), ino, range),
-      (steps) => files.allocate(run.model, steps, ino, range),
+      (steps) => files.allocate(run.model, steps, ino, range, run.caller(n(4)).uid),
     );
   },
   copyRange: async (run, n) => {
@@ -195,7 +195,7 @@ const PERFORM: Record<CommandKind, Perform> = {
     await run.step(
       `copy_file_range ${JSON.stringify({ from, to })}`,
       ({ volume }) => cloneFileRange(volume, run.caller(n(5)), from, to),
-      (steps) => files.copyRange(run.model, steps, from, to),
+      (steps) => files.copyRange(run.model, steps, from, to, run.caller(n(5)).uid),
     );
   },
   tmpfile: async (run, n) => {

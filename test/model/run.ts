@@ -151,7 +151,7 @@ export class Run {
   caller(n: number): Caller {
     const id = n % this.actors.length;
     const actor = this.actors[id] as ActorId;
-    return { unique: 0, uid: 1000 + id, gid: 100 + id, pid: 10_000 + id, actor };
+    return { unique: 0, uid: id * 1000, gid: 100 + id, pid: 10_000 + id, actor };
   }
 
   live(): ModelInode[] {
