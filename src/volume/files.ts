@@ -171,13 +171,12 @@ export function allocateFile(
   if (offset + length > MAX_FILE_BYTES) throw new FsError(Errno.EFBIG);
   const zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0;
   const keepSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
-  // Space is never promised ahead: a log has no place to keep it.
-  if (!zero && (keepSize || offset + length <= inode.size)) return;
+  const killSuidGid = losesSuidGid(caller);
+  // Space is never promised ahead: a log has no place to keep it. The bits go all the same.
+  const losesBits = killSuidGid && modeWithoutSuidGid(inode.mode) !== inode.mode;
+  if (!zero && !losesBits && (keepSize || offset + length <= inode.size)) return;
   volume.cuts.beforeChange(ino);
-  volume.commit(
-    { kind: 'allocate', ino, offset, length, zero, keepSize, killSuidGid: true },
-    caller,
-  );
+  volume.commit({ kind: 'allocate', ino, offset, length, zero, keepSize, killSuidGid }, caller);
 }
 
 /**
@@ -205,7 +204,7 @@ export function cloneFileRange(
       ino: to.ino,
       offset: to.offset,
       length,
-      killSuidGid: true,
+      killSuidGid: losesSuidGid(caller),
     },
     caller,
   );
@@ -233,6 +232,11 @@ export function seekFile(volume: Volume, ino: Ino, offset: number, want: 'data' 
   }
   if (want === 'hole') return at;
   throw new FsError(Errno.ENXIO);
+}
+
+/** CAP_FSETID: FALLOCATE and COPY_FILE_RANGE, unlike WRITE, do not tell whether the caller has it. */
+function losesSuidGid(caller: Caller): boolean {
+  return caller.uid !== 0;
 }
 
 function getRegular(volume: Volume, ino: Ino): InodeRecord {
