@@ -2,15 +2,18 @@
  * Tells the kernel what changed behind its back, from a thread of its own.
  *
  * Rule: never from the serving thread. The kernel may hold the lock that a notification needs until a
- * request is answered that only the serving thread can answer. Not from libuv's pool either: there one
+ * request is answered that only the serving thread can answer. Attributes alone need no lock (Linux 6.18
+ * fs/fuse/inode.c fuse_reverse_inval_inode()): they go at once, before the answer to what changed them.
+ * Not from libuv's pool either: there one
  * notification costs 40 to 90 µs against 3 here, and a blocked one would hold up the index's reads.
  */
 
 import { Worker } from 'node:worker_threads';
 
-import { errnoName } from '../shared/errno.ts';
+import { Errno, errnoName } from '../shared/errno.ts';
 import type { Name, NodeId } from '../shared/brands.ts';
 import type { Notifier } from './file-system.ts';
+import { addressOf, lastErrno, libc } from './libc.ts';
 import type { Logger } from './logger.ts';
 import { encodeInvalidateEntry, encodeInvalidateInode } from './notification.ts';
 import type {
@@ -23,6 +26,9 @@ import type {
 const MAX_BATCH = 4096;
 /** The thread ends when there was nothing to tell for so long, in milliseconds: it holds 4 MB. */
 const THREAD_IDLE_MS = 10_000;
+
+/** As in the thread: the kernel does not have it in its cache, or there is no kernel any more. */
+const EXPECTED_FAILURES = new Set<number>([Errno.ENOENT, Errno.ENODEV, Errno.ENOTCONN]);
 
 export class KernelNotifier implements Notifier {
   readonly #fd: number;
@@ -41,7 +47,9 @@ export class KernelNotifier implements Notifier {
   }
 
   invalidateInode(nodeid: NodeId, offset: number, length: number): void {
-    this.#push(encodeInvalidateInode(nodeid, offset, length));
+    const message = encodeInvalidateInode(nodeid, offset, length);
+    if (offset < 0) this.#sendNow(message);
+    else this.#push(message);
   }
 
   invalidateEntry(parent: NodeId, name: Name): void {
@@ -61,6 +69,13 @@ export class KernelNotifier implements Notifier {
     this.#worker = undefined;
     void worker?.terminate();
     this.#onSent(this.#queued - this.#sent);
+  }
+
+  #sendNow(message: Buffer): void {
+    if (libc().write(this.#fd, addressOf(message), message.length) >= 0) return;
+    const errno = lastErrno();
+    if (EXPECTED_FAILURES.has(errno)) return;
+    this.#logger.warn({ errno: errnoName(errno) }, 'The kernel refused a notification');
   }
 
   #push(message: Buffer): void {

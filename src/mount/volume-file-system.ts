@@ -227,7 +227,8 @@ export class VolumeFileSystem implements FileSystem {
     if (VersionsTree.isVirtual(nodeid)) return this.#versions.open(nodeid, flags);
     const ino = inoOf(nodeid);
     if ((flags & O_TRUNC) !== 0) {
-      truncateFile(this.#volume, req, ino, { size: 0, hasHandle: true, killSuidGid });
+      const options = { size: 0, hasHandle: true, killSuidGid };
+      this.#changeContent(nodeid, () => truncateFile(this.#volume, req, ino, options));
     }
     this.#volume.cuts.opened(ino, flags);
     return OPEN_FILE;
@@ -287,7 +288,8 @@ export class VolumeFileSystem implements FileSystem {
     checkLive(nodeid);
     const { killSuidGid } = options;
     const by = options.fromCache ? withoutPid(req) : req;
-    const count = writeFile(this.#volume, by, inoOf(nodeid), { offset, data, killSuidGid });
+    const change = { offset, data, killSuidGid };
+    const count = this.#changeContent(nodeid, (ino) => writeFile(this.#volume, by, ino, change));
     if ((options.openFlags & O_DSYNC) === 0) return count;
     return this.#volume.sync().then(() => count);
   }
@@ -318,7 +320,8 @@ export class VolumeFileSystem implements FileSystem {
     mode: number,
   ): void {
     checkLive(nodeid);
-    allocateFile(this.#volume, req, inoOf(nodeid), { offset, length, mode });
+    const range = { offset, length, mode };
+    this.#changeContent(nodeid, (ino) => allocateFile(this.#volume, req, ino, range));
   }
 
   lseek(
@@ -344,7 +347,7 @@ export class VolumeFileSystem implements FileSystem {
     if (VersionsTree.isVirtual(from.nodeid)) throw new FsError(Errno.EXDEV);
     const source = { ino: inoOf(from.nodeid), offset: from.offset };
     const target = { ino: inoOf(to.nodeid), offset: to.offset, length };
-    return cloneFileRange(this.#volume, req, source, target);
+    return this.#changeContent(to.nodeid, () => cloneFileRange(this.#volume, req, source, target));
   }
 
   // --- directories --------------------------------------------------------------------------------
@@ -408,6 +411,15 @@ export class VolumeFileSystem implements FileSystem {
     }
     if (!this.#listVersions || cookie >= VERSIONS_COOKIE) return true;
     return sink.add(VERSIONS_NAME, ino, S_IFDIR, VERSIONS_COOKIE);
+  }
+
+  /** Linux 6.18: having left suid and sgid to us, the kernel keeps the mode it knew, for execve(2) too. */
+  #changeContent<T>(nodeid: NodeId, change: (ino: Ino) => T): T {
+    const inode = getInode(this.#volume, inoOf(nodeid));
+    const { mode } = inode;
+    const result = change(inode.ino);
+    if (inode.mode !== mode) this.#notifier?.invalidateInode(nodeid, -1, 0);
+    return result;
   }
 
   /** Resolves when the kernel has heard of it: whoever asked for the change then sees it. */
