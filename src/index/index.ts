@@ -43,7 +43,8 @@ export class Index {
 
   /**
    * @returns The index and what it knows; no meta is an empty index, to be filled from the log.
-   * @throws {SessfsError} INDEX_CORRUPT If LevelDB cannot open it or it is of another format;
+   * @throws {SessfsError} STORE_LOCKED If another process has it open; INDEX_CORRUPT If LevelDB cannot
+   *   open it or it is of another format;
    *   STORE_FOREIGN If it is another volume's.
    */
   static async open(
@@ -61,6 +62,16 @@ export class Index {
     try {
       await db.open();
     } catch (cause) {
+      if (isLocked(cause)) {
+        throw new SessfsError(
+          'STORE_LOCKED',
+          `Cannot open index "${dir}": another process has it`,
+          {
+            hint: 'Stop the volume server or daemon that uses this store',
+            cause,
+          },
+        );
+      }
       throw new SessfsError('INDEX_CORRUPT', `Cannot open index "${dir}": ${reasonOf(cause)}`, {
         hint,
         cause,
@@ -206,6 +217,11 @@ export class Index {
     await this.#batch.close();
     await this.#db.close();
   }
+}
+
+function isLocked(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
 }
 
 function reasonOf(error: unknown): string {

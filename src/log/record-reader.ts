@@ -72,9 +72,6 @@ export class RecordReader {
   #wantStart = 0;
   #wantLength = 0;
   #sparse = false;
-  /** Chunks of the record's data at #chunksOf that hold; -1 for all of them. */
-  #chunksDone = 0;
-  #chunksOf = -1;
 
   constructor(disk: Disk, options: RecordReaderOptions) {
     this.#disk = disk;
@@ -154,27 +151,19 @@ export class RecordReader {
     return undefined;
   }
 
+  /** All of the record has to be in the window: going on to its data would leave its header behind. */
   #verifyData(record: LogRecord, shape: RecordShape): Step {
     const at = this.at;
-    if (this.#chunksOf !== at) {
-      this.#chunksOf = at;
-      this.#chunksDone = 0;
-    }
-    const dataStart = at + shape.metaLength;
-    while (this.#chunksDone < record.chunkCrcs.length) {
-      const offset = this.#chunksDone * DATA_CHUNK_BYTES;
-      const length = Math.min(DATA_CHUNK_BYTES, record.dataLength - offset);
-      if (!this.#has(dataStart + offset, length)) return 'more';
-      const from = dataStart + offset - this.#windowStart;
-      if (
-        crc32(this.#window.subarray(from, from + length)) !== record.chunkCrcs[this.#chunksDone]
-      ) {
+    if (!this.#has(at, shape.totalLength)) return 'more';
+    const dataStart = at + shape.metaLength - this.#windowStart;
+    for (const [chunk, crc] of record.chunkCrcs.entries()) {
+      const from = dataStart + chunk * DATA_CHUNK_BYTES;
+      const to = Math.min(from + DATA_CHUNK_BYTES, dataStart + record.dataLength);
+      if (crc32(this.#window.subarray(from, to)) !== crc) {
         return this.#bad('a record whose data fails its checksum');
       }
-      this.#chunksDone++;
     }
-    // The window may have left the record behind on its way through the data.
-    return this.#has(at, shape.metaLength) ? 'record' : 'more';
+    return 'record';
   }
 
   /** True if the window has these bytes; if not, fill() will read them. */

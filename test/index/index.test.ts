@@ -149,3 +149,9 @@ describe('Index.open', () => {
     });
   });
 });
+
+test('an index that is open already is refused by another name than a damaged one', async () => {
+  const first = await Index.open(dir, VOLUME);
+  await expect(Index.open(dir, VOLUME)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+  await first.index.close();
+});

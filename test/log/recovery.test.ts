@@ -121,6 +121,16 @@ describe('a log that ends in the middle', () => {
     }
   });
 
+  test('is read to its end where large data was not synced', async () => {
+    const disk = new MemoryDisk();
+    const { log } = await openLog(disk, { create: true });
+    // Larger than the window of a reader, and than the smaller one that it uses among large data.
+    appendRecords(log, { first: 1, last: 4, dataBytes: 300_000 });
+    appendRecords(log, { first: 5, last: 6, dataBytes: 1_500_000 });
+    const { seen } = await openLog(disk);
+    expect(revisionsOf(seen)).toEqual(upTo(6));
+  });
+
   test('tells what was cut', async () => {
     const { disk, positions } = await makeLog({ synced: 2, last: 4 });
     const whole = disk.bytesOf(SEGMENT_0);
