@@ -126,6 +126,8 @@ export class Connection {
     }
     this.#idleTimer = setTimeout(() => this.onIdle?.(), this.#idleMs).unref();
     const ended = new Promise<void>((resolve) => (this.#resolveEnded = resolve));
+    // Whoever got an answer that it waited for, fsync(2) say, mostly goes on at once.
+    this.#dispatcher.onDrained = () => this.#serve();
     // Level-triggered: as long as requests wait, the event loop comes back here after its turn.
     this.#poll = koffi.node.poll(this.#fd, { readable: true, disconnect: true }, () =>
       this.#serve(),
