@@ -22,6 +22,9 @@ const BLOCK_CACHE_BYTES = 4 << 20;
 /** 8 MiB: fewer, larger tables, so that writing a burst compacts less. */
 const WRITE_BUFFER_BYTES = 8 << 20;
 
+/** Tables of 2 MiB: the index of some million files; they are mapped, and hold no descriptor each. */
+const MAX_OPEN_TABLES = 256;
+
 export interface ScanOptions {
   readonly gte: Uint8Array;
   readonly lt: Uint8Array;
@@ -56,7 +59,7 @@ export class Index {
       valueEncoding: 'buffer',
       cacheSize: BLOCK_CACHE_BYTES,
       writeBufferSize: WRITE_BUFFER_BYTES,
-      maxOpenFiles: 64,
+      maxOpenFiles: MAX_OPEN_TABLES,
     });
     const hint = `Remove ${dir}: it is made anew from the log at the next start`;
     try {
