@@ -20,6 +20,7 @@ interface CreateOptions extends CommonOptions {
   readonly allowOther?: boolean;
   readonly dev?: boolean;
   readonly suid?: boolean;
+  readonly listVersions?: boolean;
   readonly driver?: Driver;
 }
 
@@ -33,12 +34,16 @@ export function addCreate(program: Command): void {
     .option('--allow-other', 'let other users in, as file permissions say')
     .option('--dev', 'device files work')
     .option('--suid', 'suid and sgid bits work')
+    .option(
+      '--list-versions',
+      'show .versions in listings (find and grep -r then walk all history)',
+    )
     .addOption(new Option('--driver <driver>', 'how it is served').choices(DRIVERS));
   withCommon(command, 'sessfs create notes --mount ~/notes').action(run);
 }
 
 async function run(name: string | undefined, options: CreateOptions): Promise<void> {
-  const { mount, owner, allowOther, dev, suid, driver } = options;
+  const { mount, owner, allowOther, dev, suid, listVersions, driver } = options;
   const session = await openClient(options).createSession({
     ...(name === undefined ? {} : { name }),
     ...(mount === undefined ? {} : { mountPoint: resolve(mount) }),
@@ -47,6 +52,7 @@ async function run(name: string | undefined, options: CreateOptions): Promise<vo
       ...(allowOther === undefined ? {} : { allowOther }),
       ...(dev === undefined ? {} : { dev }),
       ...(suid === undefined ? {} : { suid }),
+      ...(listVersions === undefined ? {} : { listVersions }),
       ...(driver === undefined ? {} : { driver }),
     },
   });

@@ -6,9 +6,12 @@ import { createInterface } from 'node:readline/promises';
 
 import type { Command } from 'commander';
 
-import { SessfsError } from '../shared/errors.ts';
+import { EXIT_CODES, SessfsError } from '../shared/errors.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
+
+/** As a shell says it of a command that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 export function addDelete(program: Command): void {
   const command = program
@@ -36,6 +39,9 @@ async function ask(question: string): Promise<void> {
     });
   }
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  prompt.on('SIGINT', () => process.exit(INTERRUPTED));
+  // Ctrl-D answers nothing, and would leave the question open for ever.
+  prompt.on('close', () => (process.exitCode ??= EXIT_CODES.FAILED));
   const answer = await prompt.question(question);
   prompt.close();
   if (/^y(es)?$/i.test(answer.trim())) return;

@@ -40,6 +40,7 @@ export function formatSession(session: SessionInfo, volume: VolumeInfo | undefin
     options.allowOther ? 'allow-other' : '',
     options.dev ? 'dev' : '',
     options.suid ? 'suid' : '',
+    options.listVersions ? 'list-versions' : '',
     options.driver === 'kernel' ? '' : options.driver,
   ].filter((flag) => flag !== '');
   const rows = [

@@ -3,6 +3,8 @@
  */
 
 import { request as httpRequest } from 'node:http';
+
+import { MAX_HEADER_BYTES } from './protocol.ts';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
@@ -86,6 +88,7 @@ function send(options: CallOptions): Promise<IncomingMessage> {
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     const request = httpRequest(
       {
+        maxHeaderSize: MAX_HEADER_BYTES,
         socketPath,
         method,
         path,

@@ -7,6 +7,8 @@
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+
+import { MAX_HEADER_BYTES } from './protocol.ts';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 
@@ -64,7 +66,7 @@ export class ControlServer {
 
   private constructor(options: ControlServerOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
       void this.#answer(request, response);
     });
     this.#server.keepAliveTimeout = 1000;

@@ -7,6 +7,15 @@
 
 import type { CutCause } from '../volume/cut-cause.ts';
 
+/** Paths travel in a request's head, and may have thousands of bytes: node:http gives it 16 KiB. */
+export const MAX_HEADER_BYTES = 1 << 20;
+
+/** The options of a session that are on or off. */
+export const SWITCHES = ['allowOther', 'dev', 'suid', 'listVersions'] as const;
+export type Switch = (typeof SWITCHES)[number];
+
+export const isSwitch = (name: string): name is Switch => SWITCHES.some((known) => known === name);
+
 export type SessionState = 'active' | 'ended';
 export type Driver = 'kernel' | 'fuse-native';
 
@@ -16,6 +25,8 @@ export interface SessionOptions {
   readonly allowOther: boolean;
   readonly dev: boolean;
   readonly suid: boolean;
+  /** `.versions` is in listings, and not only found by name. */
+  readonly listVersions: boolean;
   readonly driver: Driver;
 }
 

@@ -11,6 +11,7 @@ import { watch } from 'chokidar';
 
 import { isFields } from '../control/json.ts';
 import type { Fields } from '../control/json.ts';
+import { isSwitch } from '../control/protocol.ts';
 import type { SessionOptions } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { isDriver } from './registry.ts';
@@ -30,7 +31,13 @@ export interface Config {
 
 export const DEFAULT_CONFIG: Config = {
   logLevel: 'info',
-  sessionDefaults: { allowOther: false, dev: false, suid: false, driver: 'kernel' },
+  sessionDefaults: {
+    allowOther: false,
+    dev: false,
+    suid: false,
+    listVersions: false,
+    driver: 'kernel',
+  },
   // DESIGN: a database or a log that is never closed still has a history, to the minute.
   cutIntervalSeconds: 60,
   // A sync of a busy disk takes seconds; init systems kill after 90.
@@ -157,7 +164,7 @@ function parseDefaults(value: unknown, path: string): SessionOptions {
         throw invalid(path, `"driver" is ${JSON.stringify(setting)}, want kernel or fuse-native`);
       }
       result.driver = setting;
-    } else if (field === 'allowOther' || field === 'dev' || field === 'suid') {
+    } else if (isSwitch(field)) {
       if (typeof setting !== 'boolean') {
         throw invalid(path, `"${field}" is ${JSON.stringify(setting)}, want true or false`);
       }

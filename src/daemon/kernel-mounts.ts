@@ -66,14 +66,22 @@ export class KernelMounts implements MountPort {
   }
 
   listMounts(dir: string): string[] {
-    return listMountsBelow(nameFromText(dir), readMountTable()).map((entry) =>
-      nameToText(entry.mountPoint),
-    );
+    return listMountsBelow(nameFromText(dir), readMountTable())
+      .filter((entry) => parseSessionMount(entry) !== undefined)
+      .map((entry) => nameToText(entry.mountPoint));
   }
 
   isMounted(mountPoint: string): boolean {
     return listMountsBelow(nameFromText(mountPoint), readMountTable()).some(
       (entry) => entry.mountPoint === nameFromText(mountPoint),
+    );
+  }
+
+  isMountOf(record: SessionRecord): boolean {
+    const source = sourceOf(record.id, this.#root);
+    const mountPoint = nameFromText(record.mountPoint);
+    return readMountTable().some(
+      (entry) => entry.mountPoint === mountPoint && entry.source === source,
     );
   }
 

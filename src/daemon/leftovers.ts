@@ -60,7 +60,7 @@ export async function cleanStaleMounts(
   const { mounts, layout, logger } = parts;
   const points = new Set(mounts.listMounts(layout.mountsDir));
   for (const record of records) {
-    if (mounts.isMounted(record.mountPoint)) points.add(record.mountPoint);
+    if (mounts.isMountOf(record)) points.add(record.mountPoint);
   }
   for (const mountPoint of points) {
     logger.warn({ mountPoint }, 'Cleaning up a mount left behind');

@@ -15,6 +15,8 @@ export interface MountPort {
   /** Mount points of sessfs at or below a directory, deepest first, by mountinfo. */
   listMounts(dir: string): string[];
   isMounted(mountPoint: string): boolean;
+  /** True if what is mounted there is this session of this store, and not somebody else's. */
+  isMountOf(record: SessionRecord): boolean;
   /** The mount of sessfs that a path is on, if it is on one. */
   findMountAbove(path: string): string | undefined;
   /** Fails every request of the connection: the last resort when its server is gone. */

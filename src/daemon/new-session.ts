@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import type { CreateRequest, SessionOptions, SessionRecord } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
-import { assertMountPoint } from './mount-point.ts';
+import { prepareMountPoint } from './mount-point.ts';
 import type { MountPort } from './mount-port.ts';
 import type { StoreLayout } from './store-layout.ts';
 
@@ -28,11 +28,11 @@ export async function planSession(
   const owner = ownerOf(request);
   const options = { ...parts.defaults, ...request.options };
   assertDriverFits(options, owner);
-  const mountPoint = request.mountPoint ?? join(layout.mountsDir, id);
+  let mountPoint = join(layout.mountsDir, id);
   if (request.mountPoint !== undefined) {
+    mountPoint = await prepareMountPoint(request.mountPoint, mounts);
     const taken = parts.taken.find((other) => other.mountPoint === mountPoint);
     if (taken !== undefined) throw mountPointTaken(mountPoint, taken.id);
-    await assertMountPoint(mountPoint, mounts);
   }
   return {
     id,

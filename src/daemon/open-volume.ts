@@ -50,7 +50,16 @@ export async function openVolume(
     status: () => describeVolume(options, volume),
     pathOf: (dir) => pathOf(volume, dir),
   });
-  return { volume, history, fileSystem: new VolumeFileSystem({ volume, history, versions }) };
+  return {
+    volume,
+    history,
+    fileSystem: new VolumeFileSystem({
+      volume,
+      history,
+      versions,
+      listVersions: options.options.listVersions,
+    }),
+  };
 }
 
 /** For `.status.json`, beside the moments that can be restored. */

@@ -108,6 +108,7 @@ function readOptions(value: unknown): SessionOptions {
     allowOther: fields['allowOther'] === true,
     dev: fields['dev'] === true,
     suid: fields['suid'] === true,
+    listVersions: fields['listVersions'] === true,
     driver: isDriver(fields['driver']) ? fields['driver'] : 'kernel',
   };
 }

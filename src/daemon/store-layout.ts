@@ -5,9 +5,9 @@
  * store of the system's root, whose sessions may belong to any uid; all the rest is 0700.
  */
 
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { SessfsError } from '../shared/errors.ts';
 
@@ -31,12 +31,24 @@ export function findStoreRoot(
   uid: number = process.getuid?.() ?? 0,
 ): string {
   const chosen = option ?? env['SESSFS_ROOT'];
-  if (chosen !== undefined && chosen !== '') return resolve(chosen);
+  if (chosen !== undefined && chosen !== '') return realPath(resolve(chosen));
   if (uid === 0) return SYSTEM_ROOT;
   const data = env['XDG_DATA_HOME'];
-  return data !== undefined && data.startsWith('/')
-    ? join(data, 'sessfs')
-    : join(homedir(), '.local', 'share', 'sessfs');
+  return realPath(
+    data !== undefined && data.startsWith('/')
+      ? join(data, 'sessfs')
+      : join(homedir(), '.local', 'share', 'sessfs'),
+  );
+}
+
+/** As the table of mounts will name it: symlinks followed, as far as the path exists. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
+  }
 }
 
 export function storeLayout(root: string): StoreLayout {
@@ -64,6 +76,7 @@ export function volumeDir(layout: StoreLayout, id: string): string {
 /** Makes what is missing and sets the modes again. */
 export function prepareStore(layout: StoreLayout, uid: number = process.getuid?.() ?? 0): void {
   const enterable = uid === 0 ? 0o711 : 0o700;
+  assertOwnDirectory(layout);
   try {
     for (const [dir, mode] of [
       [layout.root, enterable],
@@ -82,4 +95,16 @@ export function prepareStore(layout: StoreLayout, uid: number = process.getuid?.
       { hint: 'Choose another directory with --root or SESSFS_ROOT', cause: error },
     );
   }
+}
+
+/** Before modes are changed and directories made: somebody's /tmp or home is not to become a store. */
+function assertOwnDirectory({ root, sessionsDir, configFile }: StoreLayout): void {
+  const entries = existsSync(root) ? readdirSync(root) : [];
+  const foreign = entries.filter((name) => name !== basename(configFile));
+  if (foreign.length === 0 || entries.includes(basename(sessionsDir))) return;
+  throw new SessfsError(
+    'STORE_FOREIGN',
+    `Cannot make a store in "${root}": it has "${foreign[0] ?? ''}", and no sessions`,
+    { hint: 'Choose an empty directory, or one that does not exist, with --root or SESSFS_ROOT' },
+  );
 }

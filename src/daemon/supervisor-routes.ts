@@ -6,6 +6,7 @@ import { request as httpRequest } from 'node:http';
 
 import { ERROR_TRAILER, readBodyBytes } from '../control/http-server.ts';
 import type { ControlRequest, ForwardTarget, Route } from '../control/http-server.ts';
+import { isSwitch } from '../control/protocol.ts';
 import type { CreateRequest, SessionOptions } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { isDriver } from './registry.ts';
@@ -132,12 +133,8 @@ function parseOptions(value: unknown): Partial<SessionOptions> {
   if (typeof value !== 'object' || value === null) return options;
   for (const [name, setting] of Object.entries(value)) {
     if (name === 'driver' && isDriver(setting)) options.driver = setting;
-    else if (
-      (name === 'allowOther' || name === 'dev' || name === 'suid') &&
-      typeof setting === 'boolean'
-    ) {
-      options[name] = setting;
-    } else {
+    else if (isSwitch(name) && typeof setting === 'boolean') options[name] = setting;
+    else {
       throw new SessfsError(
         'USAGE',
         `Cannot create a session: option ${name} is ${JSON.stringify(setting)}`,

@@ -22,7 +22,7 @@ import { SessfsError } from '../shared/errors.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { Config } from './config.ts';
 import { cleanStaleMounts, stopOrphan } from './leftovers.ts';
-import { assertMountPoint, prepareDefaultMountPoint } from './mount-point.ts';
+import { prepareDefaultMountPoint, prepareMountPoint } from './mount-point.ts';
 import type { MountPort } from './mount-port.ts';
 import { planSession } from './new-session.ts';
 import { Registry, SESSION_NAME } from './registry.ts';
@@ -102,6 +102,14 @@ export class Supervisor {
     );
   }
 
+  /** A session that is mounted while the others are unmounted would outlive the daemon. */
+  #assertRunning(): void {
+    if (!this.#isStopping) return;
+    throw new SessfsError('DAEMON_UNREACHABLE', 'Cannot mount: the daemon is stopping', {
+      hint: 'Try again once it is started anew',
+    });
+  }
+
   configure(config: Config): void {
     this.#config = config;
     this.#options.logger.level = config.logLevel;
@@ -141,6 +149,7 @@ export class Supervisor {
 
   async create(request: CreateRequest): Promise<SessionInfo> {
     const { name } = request;
+    this.#assertRunning();
     if (name !== undefined) this.#assertNameFree(name);
     // One after the other as far as the name and the mount point are concerned.
     const record = await this.#turns.run('create', async () => {
@@ -157,6 +166,7 @@ export class Supervisor {
     });
     return this.#turns.run(record.id, async () => {
       try {
+        this.#assertRunning();
         return await this.#mountRecord(record);
       } catch (error) {
         await this.#forget(record);
@@ -173,6 +183,7 @@ export class Supervisor {
       this.#assertActive(record, 'mount');
       const server = this.#server(id);
       const isElsewhere = mountPoint !== undefined && mountPoint !== record.mountPoint;
+      this.#assertRunning();
       if (server.isMounted && isElsewhere) {
         throw new SessfsError(
           'SESSION_STATE',
@@ -180,8 +191,10 @@ export class Supervisor {
           { hint: `Unmount it first: sessfs unmount ${id}` },
         );
       }
-      const changed = { ...record, mounted: true, mountPoint: mountPoint ?? record.mountPoint };
-      if (isElsewhere) await assertMountPoint(mountPoint, this.#options.mounts);
+      const place = isElsewhere
+        ? await prepareMountPoint(mountPoint, this.#options.mounts)
+        : record.mountPoint;
+      const changed = { ...record, mounted: true, mountPoint: place };
       const info = await this.#mountRecord(changed);
       await this.#registry.put(changed);
       return { ...info, ...changed };

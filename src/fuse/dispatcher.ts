@@ -12,6 +12,7 @@ import {
   InitFlag,
   Opcode,
   opcodeName,
+  IN_HEADER_BYTES,
   OUT_HEADER_BYTES,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR_MIN,
@@ -170,10 +171,10 @@ export class Dispatcher implements Exchange {
     });
     // Too short to tell whom to answer, or a message that must not be answered.
     const { opcode } = this.frame;
-    if (length < OUT_HEADER_BYTES || opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET) {
+    if (length < IN_HEADER_BYTES || opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET) {
       return NO_REPLY;
     }
-    return -Errno.EINVAL;
+    return -Errno.EIO;
   }
 
   #init(): number {

@@ -5,11 +5,10 @@
 import type { HistoryStatus } from '../history/store.ts';
 import { timeToIso } from '../shared/time.ts';
 
-/** What is promised where nobody promised anything else: the standard tier. */
-const STANDARD_PROMISE = {
-  tier: 'standard',
-  liveFile: '30 days after the later of its last write and the end of the session',
-  versions: 'all for 24 hours, one an hour for 7 days, one a day for 30 days',
+/** What is promised of everything: nothing expires yet. */
+const PROMISE = {
+  liveFile: 'until the session is deleted',
+  versions: 'all, until the session is deleted',
   durability: 'local disk within 1 second',
 };
 
@@ -21,7 +20,7 @@ export function renderStatus(history: HistoryStatus, status: object): Buffer {
   const content = {
     earliest: { revision: history.earliest, time: timeToIso(history.earliestTime) },
     latest: { revision: history.latest, time: timeToIso(history.latestTime) },
-    promises: [STANDARD_PROMISE],
+    promises: [PROMISE],
     ...status,
   };
   return Buffer.from(`${JSON.stringify(content, undefined, 2)}\n`);

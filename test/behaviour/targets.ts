@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { CAPABILITIES, supports } from '../../src/fuse/capabilities.ts';
 import type { Driver } from '../../src/fuse/capabilities.ts';
 import { startDaemon } from '../harness/daemon.ts';
+import { canRun } from '../harness/needs.ts';
 
 export interface Target {
   readonly name: string;
@@ -53,7 +54,11 @@ function mounted(driver: Driver): Target {
   };
 }
 
-const ALL: readonly Target[] = [plain, mounted('kernel'), mounted('fuse-native')];
+const ALL: readonly Target[] = [
+  plain,
+  mounted('kernel'),
+  ...(canRun({ fuseNative: true }) ? [mounted('fuse-native')] : []),
+];
 
 /** A case that is gated on a word which is in no table would be skipped for ever. */
 function assertKnown(id: string): true {

@@ -31,7 +31,13 @@ function makeRecord(change: Partial<SessionRecord> = {}): SessionRecord {
     ended: undefined,
     mountPoint: '/m',
     mounted: true,
-    options: { allowOther: true, dev: false, suid: true, driver: 'fuse-native' },
+    options: {
+      allowOther: true,
+      dev: false,
+      suid: true,
+      listVersions: true,
+      driver: 'fuse-native',
+    },
     ...change,
   };
 }

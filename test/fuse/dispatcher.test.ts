@@ -283,9 +283,9 @@ describe('a message that is refused', () => {
     );
   });
 
-  test('that is shorter than its header says is answered EINVAL', () => {
+  test('that is shorter than its header says is answered EIO', () => {
     const bench = new Bench(new MemoryFileSystem());
-    expect(bench.ask({ ...lookup('a'), claimedBytes: 4000 }).errno).toBe(Errno.EINVAL);
+    expect(bench.ask({ ...lookup('a'), claimedBytes: 4000 }).errno).toBe(Errno.EIO);
   });
 
   test('that is no message at all is dropped and logged', () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { CAPABILITIES, supports } from '../../src/fuse/capabilities.ts';
 import { findMount } from '../../src/fuse/mount-table.ts';
+import { canRun } from '../harness/needs.ts';
 import { shell } from '../harness/run.ts';
 import { buildMemoryServer, MemoryMount } from './memory-mount.ts';
 
@@ -30,7 +31,7 @@ async function inside(text: string): Promise<string> {
   return shell(text, { cwd: mount.mountPoint, timeoutMs: 20_000 });
 }
 
-describe('serveNative', () => {
+describe.skipIf(!canRun({ fuseNative: true }))('serveNative', () => {
   test('does what shell tools ask of it', async () => {
     const out = await inside(
       `echo hello > a; mkdir d; cp a d/b; mv a d/a; ln -s d/a s; cat s; ln d/a l

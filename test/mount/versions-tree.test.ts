@@ -240,7 +240,7 @@ describe('.status.json', () => {
     expect(status.earliest).toEqual({ revision: 1, time: '2026-11-22T10:00:00.000000000Z' });
     expect(status.latest).toEqual({ revision: 2, time: '2026-11-22T10:01:00.000000000Z' });
     expect(status.durable).toEqual({ revision: 1 });
-    expect(status.promises[0].tier).toBe('standard');
+    expect(status.promises[0].versions).toBe('all, until the session is deleted');
   });
 
   it('is a snapshot for whoever has it, and fresh for whoever looks', async () => {

@@ -8,7 +8,7 @@ import { IS_FULL, lacksTools, realWork } from './pair.ts';
 /** Of each journal mode; the two that differ little from DELETE get fewer. */
 const TRANSACTIONS = IS_FULL ? 10_000 : 2000;
 const MODES = { DELETE: TRANSACTIONS, TRUNCATE: 300, PERSIST: 300, WAL: TRANSACTIONS };
-const needs = lacksTools('sqlite3');
+const needs = lacksTools('sqlite3', 'pkill');
 
 /** Single-row transactions: inserts, updates, deletes. */
 const statements = (count: number): string => `i=0; while [ $i -lt ${count} ]; do i=$((i + 1))
