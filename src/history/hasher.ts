@@ -24,31 +24,24 @@ export async function hashContent(size: number, read: ReadPiece): Promise<string
 
 async function hashInWorker(size: number, read: ReadPiece): Promise<string> {
   const worker = new Worker(new URL('hash-worker.js', import.meta.url));
+  const failed = new Promise<never>((_resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('The hash worker ended before its answer')));
+  });
+  // It is looked at only while an answer is awaited; ending the worker rejects it, too.
+  failed.catch(() => undefined);
+  const nextAnswer = (): Promise<string> =>
+    Promise.race([new Promise<string>((resolve) => worker.once('message', resolve)), failed]);
   try {
     for (let offset = 0; offset < size; offset += PIECE_BYTES) {
       // A copy of its own, to be handed over.
       const piece = new Uint8Array(await read(offset, Math.min(PIECE_BYTES, size - offset)));
       worker.postMessage(piece, [piece.buffer]);
-      await nextMessage(worker);
+      await nextAnswer();
     }
     worker.postMessage(undefined);
-    return await nextMessage(worker);
+    return await nextAnswer();
   } finally {
     await worker.terminate();
   }
-}
-
-function nextMessage(worker: Worker): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const onMessage = (message: string): void => {
-      worker.off('error', onError);
-      resolve(message);
-    };
-    const onError = (error: Error): void => {
-      worker.off('message', onMessage);
-      reject(error);
-    };
-    worker.once('message', onMessage);
-    worker.once('error', onError);
-  });
 }

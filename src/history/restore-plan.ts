@@ -50,6 +50,8 @@ export class RestorePlan {
   readonly #cuts = new Set<Ino>();
   readonly #changedInodes = new Set<Ino>();
   readonly #changedNames: { parent: Ino; name: Name }[] = [];
+  /** Something changed while the plan was made. */
+  #isStale = false;
   readonly #firstIno: number;
   #nextIno: number;
 
@@ -90,6 +92,7 @@ export class RestorePlan {
   /** True if nothing that the plan was based on has changed. */
   isCurrent(): boolean {
     const { state } = this.#volume;
+    if (this.#isStale) return false;
     if (this.#nextIno > this.#firstIno && state.nextIno !== this.#firstIno) return false;
     for (const { parent, name, ino } of this.#names) {
       if (state.findDentry(parent, name)?.ino !== ino) return false;
@@ -102,8 +105,8 @@ export class RestorePlan {
 
   /** Brings one thing of the past back under a name. Returns the inode that it is now. */
   async restore(node: Node, place: Place): Promise<Ino> {
-    const live = this.#noteName(place.parent, place.name);
-    const present = live === undefined ? undefined : this.#noteInode(live.ino);
+    const live = this.noteName(place.parent, place.name);
+    const present = live === undefined ? undefined : this.noteInode(live.ino);
     const known = this.#restored.get(node.ino);
     if (known !== undefined && !isDirectory(node.mode)) return this.#relink(known, place, present);
     if (present !== undefined && canBecome(present, node) && this.#isFree(present.ino, node.ino)) {
@@ -131,14 +134,16 @@ export class RestorePlan {
 
   /** Takes a live thing away, with all that is in it. */
   async remove(inode: InodeRecord, place: Place): Promise<void> {
+    // Before anything waits: what comes to a directory, or takes its name, while it is listed must show.
+    if (this.noteName(place.parent, place.name)?.ino !== inode.ino) this.#isStale = true;
+    this.noteInode(inode.ino);
     if (isDirectory(inode.mode)) {
       for (const child of await this.#volume.listings.listAll(inode.ino)) {
         const below = { parent: inode.ino, name: child.name, path: join(place.path, child.name) };
-        this.#noteName(inode.ino, child.name);
-        const record = this.#noteInode(child.ino);
+        this.noteName(inode.ino, child.name);
+        const record = this.noteInode(child.ino);
         if (record !== undefined) await this.remove(record, below);
       }
-      this.#noteInode(inode.ino);
     }
     this.#cuts.add(inode.ino);
     this.#changedInodes.add(inode.ino);
@@ -175,7 +180,7 @@ export class RestorePlan {
 
   /** What was removed comes back as itself; what lives elsewhere now, as another. */
   async #bringBack(node: Node, place: Place): Promise<Ino> {
-    const old = this.#noteInode(node.ino);
+    const old = this.noteInode(node.ino);
     let ino = node.ino;
     let extents: readonly Extent[] | undefined;
     if (old !== undefined && old.nlink === 0) {
@@ -231,13 +236,15 @@ export class RestorePlan {
     return live.size === node.size && areSameExtents(extents, present) ? undefined : extents;
   }
 
-  #noteName(parent: Ino, name: Name): Dentry | undefined {
+  /** The plan holds only while this name stands for what it stands for now. */
+  noteName(parent: Ino, name: Name): Dentry | undefined {
     const live = this.#volume.state.findDentry(parent, name);
     this.#names.push({ parent, name, ino: live?.ino });
     return live;
   }
 
-  #noteInode(ino: Ino): InodeRecord | undefined {
+  /** The plan holds only while this inode, or what is in this directory, does not change. */
+  noteInode(ino: Ino): InodeRecord | undefined {
     const inode = this.#volume.state.findInode(ino);
     if (!this.#inodes.has(ino)) this.#inodes.set(ino, stampOf(inode));
     return inode;

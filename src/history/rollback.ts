@@ -104,6 +104,7 @@ export class Rollbacks {
       );
     }
     if (name === undefined) {
+      plan.noteInode(ROOT_INO);
       const size = plan.size;
       await this.#planTree(plan, node, { ino: ROOT_INO, path: '', exact: options.exact === true });
       plan.restoreDirectory(node, ROOT_INO, '', plan.size > size);
@@ -189,12 +190,11 @@ export class Rollbacks {
     path: readonly Name[],
     findPast: (parents: readonly Name[]) => Promise<Node | undefined>,
   ): Promise<Ino> {
-    const { state } = this.#volume;
     let ino = ROOT_INO;
     for (let depth = 1; depth < path.length; depth++) {
       const name = path[depth - 1] as Name;
       const parents = path.slice(0, depth);
-      const live = state.findDentry(ino, name);
+      const live = plan.noteName(ino, name);
       if (live !== undefined && live.type === S_IFDIR) {
         ino = live.ino;
         continue;

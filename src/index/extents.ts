@@ -109,7 +109,7 @@ export function encodeExtents(
   region: number,
 ): void {
   const base = region * REGION_BYTES;
-  writer.u16(extents.length);
+  writer.u32(extents.length);
   for (const extent of extents) {
     const whole = extent.skip === 0 && extent.length === extent.chunkLength;
     writer
@@ -124,7 +124,7 @@ export function encodeExtents(
 export function decodeExtents(reader: ByteReader, region: number): Extent[] {
   const base = region * REGION_BYTES;
   const extents: Extent[] = [];
-  for (let count = reader.u16(); count > 0; count--) {
+  for (let count = reader.u32(); count > 0; count--) {
     const flags = reader.u8();
     const offset = reader.u32() + base;
     const length = reader.u32();

@@ -38,6 +38,8 @@ export class Index {
   #batch: ReturnType<Database['batch']>;
   #pending = 0;
   #writing: Promise<void> | undefined;
+  /** INVARIANT: once a write has failed, none succeeds. */
+  #failure: Error | undefined;
 
   private constructor(db: Database) {
     this.#db = db;
@@ -152,11 +154,18 @@ export class Index {
     this.#pending = 0;
     // One at a time, in order.
     const before = this.#writing;
-    const writing = Promise.all([before, ready]).then(() => batch.write());
+    const writing = Promise.all([before, ready]).then(() => {
+      // After a batch that was lost, a later one would say that it is in.
+      if (this.#failure !== undefined) throw this.#failure;
+      return batch.write();
+    });
     const end = (): void => {
       if (this.#writing === writing) this.#writing = undefined;
     };
-    writing.then(end, end);
+    writing.then(end, (error: unknown) => {
+      this.#failure ??= error instanceof Error ? error : new Error(String(error));
+      end();
+    });
     this.#writing = writing;
     return writing;
   }

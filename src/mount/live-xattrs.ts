@@ -45,7 +45,7 @@ export class LiveXattrs {
   async #findOwn(inode: InodeRecord, name: string): Promise<Uint8Array | undefined> {
     switch (name) {
       case 'revision':
-        return inode.cutRevision === 0 ? undefined : Buffer.from(String(inode.cutRevision));
+        return this.#findRevision(inode);
       case 'tier':
         return Buffer.from('standard');
       case 'hash':
@@ -59,5 +59,13 @@ export class LiveXattrs {
       default:
         return undefined;
     }
+  }
+
+  /** Of the newest version of what the file is now. */
+  async #findRevision({ ino, parent, name }: InodeRecord): Promise<Uint8Array | undefined> {
+    const lineage = await this.#history.findLineage(parent);
+    const found = await this.#history.findFileHistory(lineage, name);
+    const newest = found?.versions.findLast((version) => version.ino === ino);
+    return newest === undefined ? undefined : Buffer.from(String(newest.revision));
   }
 }

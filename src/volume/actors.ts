@@ -31,6 +31,7 @@ interface Process {
 export interface ActorsHost {
   takeActorId(): ActorId;
   record(event: ActorEvent): void;
+  report(message: string, error: unknown): void;
 }
 
 export class Actors {
@@ -89,7 +90,9 @@ export class Actors {
     };
     this.#host.record(event);
     this.#processes.set(pid, { actor, uid, gid, identity, trustedUntilMs: nowMs + TRUST_MS });
-    const lookup = this.#describe(event).finally(() => this.#pending.delete(lookup));
+    const lookup = this.#describe(event)
+      .catch((error: unknown) => this.#host.report('Cannot record who made a change', error))
+      .finally(() => this.#pending.delete(lookup));
     this.#pending.add(lookup);
     return actor;
   }

@@ -71,7 +71,7 @@ export class Cuts {
     const difference = findDifference(this.#core, inode, dirty);
     if (difference === undefined) this.#cut(inode, dirty, cause);
     else if (difference.bytes <= COMPARE_AT_ONCE_BYTES) {
-      if (this.#areEqual(difference)) this.#keep(inode);
+      if (this.#seemsEqual(difference)) this.#keep(inode);
       else this.#cut(inode, dirty, cause);
     } else {
       this.#compareLater(inode, dirty, { cause, difference });
@@ -99,20 +99,20 @@ export class Cuts {
   cutOld(): void {
     const beforeMs = timeToMs(this.#core.clock.now()) - this.#intervalMs;
     for (const [ino, dirty] of this.#core.state.dirtyFiles) {
-      if (timeToMs(dirty.since) <= beforeMs) this.cutIfChanged(ino, 'interval');
+      if (timeToMs(dirty.since) <= beforeMs) this.#tryToCut(ino, 'interval');
     }
   }
 
   /** Cuts every file that nobody can write to any more. */
   cutClosed(): void {
     for (const ino of this.#core.state.dirtyFiles.keys()) {
-      if (!this.#writers.has(ino)) this.cutIfChanged(ino, 'close');
+      if (!this.#writers.has(ino)) this.#tryToCut(ino, 'close');
     }
   }
 
   /** Cuts everything that has changed, open or not. */
   cutAll(cause: CutCause): void {
-    for (const ino of this.#core.state.dirtyFiles.keys()) this.cutIfChanged(ino, cause);
+    for (const ino of this.#core.state.dirtyFiles.keys()) this.#tryToCut(ino, cause);
   }
 
   /** Resolves when no comparison is under way. */
@@ -129,6 +129,25 @@ export class Cuts {
 
   #keep(inode: InodeRecord): void {
     this.#core.commit({ kind: 'unchanged', ino: inode.ino }, SYSTEM_CALLER);
+  }
+
+  /** What cannot be read cannot be compared: better a version too many. */
+  #seemsEqual(difference: Difference): boolean {
+    try {
+      return this.#areEqual(difference);
+    } catch (error) {
+      this.#core.report('Cannot compare a file with its last version', error);
+      return false;
+    }
+  }
+
+  /** Where nobody waits for an answer: what fails is told, stays uncut, and the others go on. */
+  #tryToCut(ino: Ino, cause: CutCause): void {
+    try {
+      this.cutIfChanged(ino, cause);
+    } catch (error) {
+      this.#core.report('Cannot cut a version', error);
+    }
   }
 
   #areEqual(difference: Difference): boolean {
@@ -155,11 +174,14 @@ export class Cuts {
       if (areEqual) this.#keep(inode);
       else this.#cut(inode, dirty, cause);
     };
-    const done = this.#compare(difference, isCurrent).then(finish, (error: unknown) => {
-      // What cannot be read cannot be compared: better a version too many.
-      this.#core.report('Cannot compare a file with its last version', error);
-      finish(false);
-    });
+    const done = this.#compare(difference, isCurrent)
+      .catch((error: unknown) => {
+        this.#core.report('Cannot compare a file with its last version', error);
+        return false;
+      })
+      .then(finish)
+      // It stays uncut, and is tried again.
+      .catch((error: unknown) => this.#core.report('Cannot cut a version', error));
     this.#comparisons.set(inode.ino, { token, cause, done });
   }
 

@@ -71,6 +71,8 @@ export class State {
   #flushingInodes = new Set<InodeRecord>();
   #flushingRegions = new Map<Ino, Set<number>>();
   #cachedNames = 0;
+  /** Called when reading has brought more to memory than it may hold. */
+  onCrowded: () => void = () => undefined;
   #sequence = 0;
   #epoch = 1;
   #flushedEpoch = 0;
@@ -114,6 +116,7 @@ export class State {
     if (value === undefined) return undefined;
     const inode = decodeInode(ino, value);
     this.#inodes.set(ino, inode);
+    if (this.#inodes.size > MAX_CACHED_INODES) this.onCrowded();
     return inode;
   }
 
@@ -237,6 +240,7 @@ export class State {
   #remember(directory: Directory, name: Name, dentry: Dentry): void {
     if (!directory.entries.has(name)) this.#cachedNames += 1;
     directory.set(name, dentry);
+    if (this.#cachedNames > MAX_CACHED_NAMES) this.onCrowded();
   }
 
   // --- writing out --------------------------------------------------------------------------------
@@ -309,7 +313,7 @@ export class State {
   /** Drops what the index holds as well, oldest first, down to what memory may hold. */
   trim(): void {
     if (this.#inodes.size > MAX_CACHED_INODES) this.#trimInodes();
-    if (this.#cachedNames > MAX_CACHED_NAMES) this.#trimNames();
+    if (this.#cachedNames + this.#directories.size > MAX_CACHED_NAMES) this.#trimNames();
     for (const [ino, regions] of this.#regions) {
       if (regions.size <= MAX_CACHED_REGIONS && this.#inodes.has(ino)) continue;
       const dirty = this.#dirtyRegions.get(ino);
@@ -333,7 +337,7 @@ export class State {
 
   #trimNames(): void {
     for (const [ino, directory] of this.#directories) {
-      if (this.#cachedNames <= MAX_CACHED_NAMES * 0.75) return;
+      if (this.#cachedNames + this.#directories.size <= MAX_CACHED_NAMES * 0.75) return;
       if (directory.isLoading || directory.dirtyEpoch > this.#flushedEpoch) continue;
       this.#cachedNames -= directory.entries.size;
       this.#directories.delete(ino);

@@ -42,8 +42,7 @@ export class StoreSpace {
     this.#unclaimedBytes -= bytes;
     if (this.#unclaimedBytes > 0 && performance.now() < this.#recheckAtMs) return;
     const space = this.measure();
-    const reserve = Math.min(RESERVE_BYTES, space.blocks * space.blockBytes * RESERVE_SHARE);
-    const left = space.availableBlocks * space.blockBytes - reserve;
+    const left = space.availableBlocks * space.blockBytes;
     this.#recheckAtMs = performance.now() + RECHECK_MS;
     this.#unclaimedBytes = Math.min(RECHECK_BYTES, left) - bytes;
     if (left < bytes) throw new FsError(Errno.ENOSPC, 'the disk of the store is full');
@@ -52,11 +51,12 @@ export class StoreSpace {
   /** What statfs(2) says, with what content may not use taken as used. */
   measure(): Space {
     const stats = fs.statfsSync(this.#dir);
+    const reserve = Math.min(RESERVE_BYTES, stats.blocks * stats.bsize * RESERVE_SHARE);
     return {
       blockBytes: stats.bsize,
       blocks: stats.blocks,
       freeBlocks: stats.bfree,
-      availableBlocks: stats.bavail,
+      availableBlocks: Math.max(0, stats.bavail - Math.ceil(reserve / stats.bsize)),
     };
   }
 }

@@ -35,6 +35,8 @@ const FLUSH_CHANGES = 4000;
 /** The log is on disk, and the index written, at most this long after a change: the promise is 1 s. */
 const SETTLE_MS = 900;
 const DEFAULT_CUT_INTERVAL_MS = 60_000;
+/** Caches may be over their limits for so long. */
+const TRIM_AFTER_MS = 100;
 
 export class Volume implements Core, VolumeControl {
   readonly dir: string;
@@ -58,6 +60,7 @@ export class Volume implements Core, VolumeControl {
     type: 0,
   };
   #settleTimer: NodeJS.Timeout | undefined;
+  #trimTimer: NodeJS.Timeout | undefined;
   #readOnly: string | undefined;
   #isClosed = false;
   #flushing: Promise<void> | undefined;
@@ -73,6 +76,7 @@ export class Volume implements Core, VolumeControl {
     this.content = new ContentReader(opened.log);
     this.space = new StoreSpace(options.dir);
     this.#flushedRevision = opened.indexed;
+    this.state.onCrowded = () => this.#trimSoon();
     this.listings = new Listings(this);
     this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS);
     this.actors = new Actors({
@@ -80,6 +84,7 @@ export class Volume implements Core, VolumeControl {
       record: (event) => {
         if (!this.#isClosed) this.commit(event, SYSTEM_CALLER);
       },
+      report: (message, error) => this.report(message, error),
     });
   }
 
@@ -122,7 +127,14 @@ export class Volume implements Core, VolumeControl {
     const at = { revision: header.revision, time: log.lastTime, actor, pos: log.recordPos };
     const placed =
       data === undefined ? undefined : { pos, length: data.length, chunkCrcs: log.chunkCrcs };
-    applyRecord(state, at, event, placed);
+    try {
+      applyRecord(state, at, event, placed);
+    } catch (error) {
+      // The log has it, the state a part of it. Nothing of that may get into the index: a restart replays.
+      this.#readOnly = `a change could not be applied (${String(error)}): restart the session`;
+      this.report('Cannot apply a change that was logged', error);
+      throw error;
+    }
     state.next = log.head;
     if (this.#settleTimer === undefined) this.#armSettle();
     if (state.pending >= FLUSH_CHANGES && this.#flushing === undefined) void this.#flush();
@@ -186,7 +198,7 @@ export class Volume implements Core, VolumeControl {
 
   async #flushOnce(): Promise<void> {
     const { revision } = this.state;
-    if (revision === this.#flushedRevision) return;
+    if (revision === this.#flushedRevision || this.#readOnly !== undefined) return;
     try {
       await this.state.flush(this.log.sync());
       this.#flushedRevision = revision;
@@ -196,6 +208,14 @@ export class Volume implements Core, VolumeControl {
       this.#readOnly = `the index cannot be written (${String(error)}): restart the session`;
       this.report('Cannot write the index', error);
     }
+  }
+
+  /** Reading fills the caches without ever writing the index out. */
+  #trimSoon(): void {
+    this.#trimTimer ??= setTimeout(() => {
+      this.#trimTimer = undefined;
+      this.state.trim();
+    }, TRIM_AFTER_MS).unref();
   }
 
   #armSettle(): void {
