@@ -212,7 +212,8 @@ export class Volume implements Core, VolumeControl {
 
   /** Reading fills the caches without ever writing the index out. */
   #trimSoon(): void {
-    this.#trimTimer ??= setTimeout(() => {
+    if (this.#trimTimer !== undefined) return;
+    this.#trimTimer = setTimeout(() => {
       this.#trimTimer = undefined;
       this.state.trim();
     }, TRIM_AFTER_MS).unref();

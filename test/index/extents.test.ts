@@ -178,6 +178,21 @@ describe('sliceExtent', () => {
 });
 
 describe('encoded extents', () => {
+  test('are read back however many a region has', () => {
+    const extents = Array.from({ length: 70_000 }, (_, i) => ({
+      offset: i * 8,
+      length: 4,
+      pos: i as LogPos,
+      skip: 0,
+      chunkLength: 4,
+      crc: i,
+      since: 1 as Revision,
+    }));
+    const writer = new ByteWriter();
+    encodeExtents(writer, extents, 0);
+    expect(decodeExtents(new ByteReader(writer.copy()), 0)).toEqual(extents);
+  });
+
   test('are read back, in any region', () => {
     fc.assert(
       fc.property(steps, fc.constantFrom(0, 1, 4095, 2 ** 32 - 1), (all, region) => {
