@@ -7,8 +7,6 @@
 
 import { closeSync } from 'node:fs';
 
-import koffi from 'koffi';
-
 import {
   isAtOrBelow,
   listMountsBelow,
@@ -23,8 +21,6 @@ import { SessfsError } from '../shared/errors.ts';
 import { nameFromText, nameToText } from '../shared/names.ts';
 import type { MountPort } from './mount-port.ts';
 
-const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
 /** How long umount(2) may wait for the volume server, in milliseconds; a lazy one follows. */
 const UNMOUNT_TIMEOUT_MS = 20_000;
 
@@ -58,11 +54,7 @@ export class KernelMounts implements MountPort {
   }
 
   async unmount(mountPoint: string, options: { lazy: boolean }): Promise<void> {
-    const work =
-      process.geteuid?.() === 0
-        ? unmountOnThread(mountPoint, options.lazy)
-        : unmount(mountPoint, options);
-    await withDeadline(work, mountPoint);
+    await withDeadline(unmount(mountPoint, options), mountPoint);
   }
 
   listMounts(dir: string): string[] {
@@ -100,18 +92,6 @@ export class KernelMounts implements MountPort {
   closeFd(fd: number): void {
     closeSync(fd);
   }
-}
-
-function unmountOnThread(mountPoint: string, isLazy: boolean): Promise<void> {
-  const umount2 = koffi.load('libc.so.6').func('int umount2(const char *target, int flags)');
-  const flags = UMOUNT_NOFOLLOW | (isLazy ? MNT_DETACH : 0);
-  return new Promise((resolve, reject) => {
-    umount2.async(mountPoint, flags, (error: Error | null, result: number) => {
-      if (error === null && result === 0) resolve();
-      // errno belongs to the other thread; what is left to happen to a mount point of ours is EBUSY.
-      else reject(new SessfsError('CONFLICT', `Cannot unmount "${mountPoint}": it is in use`));
-    });
-  });
 }
 
 async function withDeadline(work: Promise<void>, mountPoint: string): Promise<void> {

@@ -10,7 +10,7 @@ import type { SessionRecord } from '../control/protocol.ts';
 export interface MountPort {
   /** Mounts for a session and returns the descriptor of its connection. */
   mount(record: SessionRecord): Promise<number>;
-  /** @throws {SessfsError} CONFLICT If it is busy (and not lazy). */
+  /** @throws {SessfsError} MOUNT_FAILED If it is busy (and not lazy). */
   unmount(mountPoint: string, options: { lazy: boolean }): Promise<void>;
   /** Mount points of sessfs at or below a directory, deepest first, by mountinfo. */
   listMounts(dir: string): string[];
