@@ -63,7 +63,11 @@ export const CAPABILITIES: readonly Capability[] = [
   kernelOnly('suid-kill', 'suid cleared by the server', 'The kernel clears it with a chmod first'),
   kernelOnly('non-utf8-names', 'Names that are not UTF-8', 'They cannot be reached'),
   kernelOnly('fsyncdir', 'fsync of a directory', 'Answered without syncing'),
-  kernelBetter('nanoseconds', 'Times to the nanosecond', 'To the millisecond, none before 1970'),
+  kernelBetter(
+    'nanoseconds',
+    'Times to the nanosecond',
+    'To the millisecond, none before 1970; mtime becomes what atime is set to',
+  ),
   kernelBetter('utimens-one', 'Setting one of the two times', 'Ignored: both or none'),
   kernelBetter(
     'unlinked-open',

@@ -10,44 +10,36 @@ import { errnoOf } from './syscalls.ts';
 const PERMISSION_BITS = 0o7777;
 
 behaviour('Permissions', (stage) => {
-  test.skipIf(stage.lacks('root', 'caller'))(
-    'a file without bits for others cannot be read by them',
-    async () => {
-      await stage.sys.writeFile(stage.path('f'), 'secret', 0o600);
-      const user = await stage.another(USER);
-      expect(await errnoOf(user.open(stage.path('f')))).toBe('EACCES');
-    },
-  );
+  test('a file without bits for others cannot be read by them', stage.needs('root'), async () => {
+    await stage.sys.writeFile(stage.path('f'), 'secret', 0o600);
+    const user = await stage.another(USER);
+    expect(await errnoOf(user.open(stage.path('f')))).toBe('EACCES');
+  });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
-    'a read-only file cannot be opened for writing by others',
-    async () => {
-      await stage.sys.writeFile(stage.path('f'), 'text', 0o644);
-      const user = await stage.another(USER);
-      expect(await errnoOf(user.open(stage.path('f'), O_WRONLY))).toBe('EACCES');
-      expect(String(await user.readFile(stage.path('f')))).toBe('text');
-    },
-  );
+  test('a read-only file cannot be opened for writing by others', stage.needs('root'), async () => {
+    await stage.sys.writeFile(stage.path('f'), 'text', 0o644);
+    const user = await stage.another(USER);
+    expect(await errnoOf(user.open(stage.path('f'), O_WRONLY))).toBe('EACCES');
+    expect(String(await user.readFile(stage.path('f')))).toBe('text');
+  });
 
-  test.skipIf(stage.lacks('root', 'caller'))('a supplementary group counts', async () => {
+  test('a supplementary group counts', stage.needs('root'), async () => {
     await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
     await stage.sys.chown(stage.path('f'), 0, 1234);
     const member = await stage.another({ ...USER, groups: [1234] });
     expect(String(await member.readFile(stage.path('f')))).toBe('text');
   });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
-    'a directory without x for others hides what is in it',
-    async () => {
-      await stage.sys.mkdir(stage.path('d'), 0o744);
-      await stage.sys.writeFile(stage.path('d/f'), 'text');
-      const user = await stage.another(USER);
-      expect(await errnoOf(user.stat(stage.path('d/f')))).toBe('EACCES');
-    },
-  );
+  test('a directory without x for others hides what is in it', stage.needs('root'), async () => {
+    await stage.sys.mkdir(stage.path('d'), 0o744);
+    await stage.sys.writeFile(stage.path('d/f'), 'text');
+    const user = await stage.another(USER);
+    expect(await errnoOf(user.stat(stage.path('d/f')))).toBe('EACCES');
+  });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
+  test(
     'a directory without w for others takes no names from them',
+    stage.needs('root'),
     async () => {
       const user = await stage.another(USER);
       expect(await errnoOf(user.mkdir(stage.path('d')))).toBe('EACCES');
@@ -56,8 +48,9 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'caller'))(
+  test(
     'a sticky directory keeps others from removing or renaming what is not theirs',
+    stage.needs('root', 'caller'),
     async () => {
       await stage.sys.chmod(stage.dir, 0o1777);
       const owner = await stage.another(USER);
@@ -69,7 +62,7 @@ behaviour('Permissions', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('root', 'caller'))('what a user makes belongs to that user', async () => {
+  test('what a user makes belongs to that user', stage.needs('root', 'caller'), async () => {
     await stage.sys.chmod(stage.dir, 0o777);
     const user = await stage.another(USER);
     await user.writeFile(stage.path('f'), '');
@@ -80,20 +73,18 @@ behaviour('Permissions', (stage) => {
     }
   });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
-    'only the owner may change mode and times',
-    async () => {
-      await stage.sys.writeFile(stage.path('f'), 'text', 0o666);
-      const user = await stage.another(USER);
-      expect(await errnoOf(user.chmod(stage.path('f'), 0o777))).toBe('EPERM');
-      const times = { atimeNs: 1n, mtimeNs: 2n };
-      expect(await errnoOf(user.utimens(stage.path('f'), times))).toBe('EPERM');
-      expect(await errnoOf(user.chown(stage.path('f'), USER.uid, -1))).toBe('EPERM');
-    },
-  );
+  test('only the owner may change mode and times', stage.needs('root'), async () => {
+    await stage.sys.writeFile(stage.path('f'), 'text', 0o666);
+    const user = await stage.another(USER);
+    expect(await errnoOf(user.chmod(stage.path('f'), 0o777))).toBe('EPERM');
+    const times = { atimeNs: 1n, mtimeNs: 2n };
+    expect(await errnoOf(user.utimens(stage.path('f'), times))).toBe('EPERM');
+    expect(await errnoOf(user.chown(stage.path('f'), USER.uid, -1))).toBe('EPERM');
+  });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
+  test(
     'an owner may give a file to a group of theirs and to no other',
+    stage.needs('root'),
     async () => {
       await stage.sys.writeFile(stage.path('f'), 'text');
       await stage.sys.chown(stage.path('f'), USER.uid, USER.gid);
@@ -117,7 +108,7 @@ behaviour('Permissions', (stage) => {
     expect(await stage.sys.write(fd, 'text')).toBe(4);
   });
 
-  test.skipIf(stage.lacks('root', 'caller'))('access(2) answers for the caller', async () => {
+  test('access(2) answers for the caller', stage.needs('root'), async () => {
     await stage.sys.writeFile(stage.path('f'), 'text', 0o640);
     const user = await stage.another(USER);
     expect(await errnoOf(user.access(stage.path('f'), 0))).toBe('ok');
@@ -125,8 +116,9 @@ behaviour('Permissions', (stage) => {
     expect(await errnoOf(stage.sys.access(stage.path('f'), 4))).toBe('ok');
   });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
+  test(
     'a new file in a setgid directory has the group of the directory, a new directory the bit too',
+    stage.needs('root'),
     async () => {
       await stage.sys.chown(stage.dir, 0, 1234);
       await stage.sys.chmod(stage.dir, 0o2777);
@@ -159,41 +151,32 @@ behaviour('Permissions', (stage) => {
     ],
   ];
   for (const [what, kill] of killers) {
-    test.skipIf(stage.lacks('root', 'caller'))(
-      `${what} by another user clears suid and sgid`,
-      async () => {
-        const path = stage.path('f');
-        await stage.sys.writeFile(path, 'program');
-        await stage.sys.chmod(path, 0o6777);
-        const user = await stage.another(USER);
-        await kill(path, user);
-        expect((await stage.sys.stat(path)).mode & PERMISSION_BITS).toBe(0o777);
-      },
-    );
+    test(`${what} by another user clears suid and sgid`, stage.needs('root'), async () => {
+      const path = stage.path('f');
+      await stage.sys.writeFile(path, 'program');
+      await stage.sys.chmod(path, 0o6777);
+      const user = await stage.another(USER);
+      await kill(path, user);
+      expect((await stage.sys.stat(path)).mode & PERMISSION_BITS).toBe(0o777);
+    });
   }
 
-  test.skipIf(stage.lacks('root', 'caller'))(
-    'a change of owner clears suid and sgid of a program',
-    async () => {
-      const path = stage.path('f');
-      await stage.sys.writeFile(path, 'program');
-      await stage.sys.chmod(path, 0o6755);
-      await stage.sys.chown(path, USER.uid, USER.gid);
-      expect((await stage.sys.stat(path)).mode & PERMISSION_BITS).toBe(0o755);
-    },
-  );
+  test('a change of owner clears suid and sgid of a program', stage.needs('root'), async () => {
+    const path = stage.path('f');
+    await stage.sys.writeFile(path, 'program');
+    await stage.sys.chmod(path, 0o6755);
+    await stage.sys.chown(path, USER.uid, USER.gid);
+    expect((await stage.sys.stat(path)).mode & PERMISSION_BITS).toBe(0o755);
+  });
 
-  test.skipIf(stage.lacks('root', 'caller'))(
-    'a chmod by a user outside of the group drops sgid',
-    async () => {
-      const path = stage.path('f');
-      await stage.sys.writeFile(path, 'program');
-      await stage.sys.chown(path, USER.uid, 1234);
-      const owner = await stage.another(USER);
-      await owner.chmod(path, 0o2755);
-      expect((await owner.stat(path)).mode & PERMISSION_BITS).toBe(0o755);
-    },
-  );
+  test('a chmod by a user outside of the group drops sgid', stage.needs('root'), async () => {
+    const path = stage.path('f');
+    await stage.sys.writeFile(path, 'program');
+    await stage.sys.chown(path, USER.uid, 1234);
+    const owner = await stage.another(USER);
+    await owner.chmod(path, 0o2755);
+    expect((await owner.stat(path)).mode & PERMISSION_BITS).toBe(0o755);
+  });
 
   test('the suid bit survives a read', async () => {
     const path = stage.path('f');

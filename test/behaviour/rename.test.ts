@@ -4,6 +4,7 @@
 
 import { expect, test } from 'vitest';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from './constants.ts';
+import { TARGETS } from './targets.ts';
 import { behaviour } from './stage.ts';
 import { errnoOf } from './syscalls.ts';
 
@@ -27,26 +28,6 @@ behaviour('Rename', (stage) => {
     expect([await text('b'), String(await stage.sys.pread(fd, 9, 0))]).toEqual(['new', 'old']);
     expect((await stage.sys.fstat(fd)).nlink).toBe(0);
   });
-
-  test.skipIf(stage.lacks('unlinked-open'))(
-    'a reader never finds the name missing while it is replaced again and again',
-    async () => {
-      await stage.sys.writeFile(stage.path('f'), 'start');
-      const writer = await stage.another();
-      const progress = { isRunning: true };
-      const replace = async (): Promise<void> => {
-        for (let round = 0; round < 200; round += 1) {
-          await writer.writeFile(stage.path('tmp'), `round ${round}`);
-          await writer.rename(stage.path('tmp'), stage.path('f'));
-        }
-        progress.isRunning = false;
-      };
-      const read = async (): Promise<void> => {
-        while (progress.isRunning) expect(await text('f')).toMatch(/^(start|round \d+)$/);
-      };
-      await Promise.all([replace(), read()]);
-    },
-  );
 
   test('over a hard link of the same file does nothing', async () => {
     await stage.sys.writeFile(stage.path('a'), 'text');
@@ -93,8 +74,9 @@ behaviour('Rename', (stage) => {
     expect(await errnoOf(stage.sys.rename(stage.path('a'), stage.path('b')))).toBe('ENOENT');
   });
 
-  test.skipIf(stage.lacks('rename-flags'))(
+  test(
     'NOREPLACE refuses a name that is there and takes one that is not',
+    stage.needs('rename-flags'),
     async () => {
       await stage.sys.writeFile(stage.path('a'), 'a');
       await stage.sys.writeFile(stage.path('b'), 'b');
@@ -106,8 +88,9 @@ behaviour('Rename', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('rename-flags'))(
+  test(
     'EXCHANGE swaps two files, and a file with a directory',
+    stage.needs('rename-flags'),
     async () => {
       await stage.sys.writeFile(stage.path('a'), 'a');
       await stage.sys.writeFile(stage.path('b'), 'b');
@@ -120,8 +103,9 @@ behaviour('Rename', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('rename-flags'))(
+  test(
     'EXCHANGE between directories keeps their link counts right',
+    stage.needs('rename-flags'),
     async () => {
       await stage.sys.mkdir(stage.path('p'));
       await stage.sys.mkdir(stage.path('q'));
@@ -133,9 +117,36 @@ behaviour('Rename', (stage) => {
     },
   );
 
-  test.skipIf(stage.lacks('rename-flags'))('EXCHANGE needs both names', async () => {
+  test('EXCHANGE needs both names', async () => {
     await stage.sys.writeFile(stage.path('a'), 'a');
     const swap = stage.sys.rename(stage.path('a'), stage.path('b'), RENAME_EXCHANGE);
     expect(await errnoOf(swap)).toBe('ENOENT');
   });
 });
+
+// Elsewhere the outcome is chance, which neither passes nor fails.
+behaviour(
+  'rename under a reader',
+  (stage) => {
+    const text = async (name: string): Promise<string> =>
+      String(await stage.sys.readFile(stage.path(name)));
+
+    test('a reader never finds the name missing while it is replaced again and again', async () => {
+      await stage.sys.writeFile(stage.path('f'), 'start');
+      const writer = await stage.another();
+      const progress = { isRunning: true };
+      const replace = async (): Promise<void> => {
+        for (let round = 0; round < 200; round += 1) {
+          await writer.writeFile(stage.path('tmp'), `round ${round}`);
+          await writer.rename(stage.path('tmp'), stage.path('f'));
+        }
+        progress.isRunning = false;
+      };
+      const read = async (): Promise<void> => {
+        while (progress.isRunning) expect(await text('f')).toMatch(/^(start|round \d+)$/);
+      };
+      await Promise.all([replace(), read()]);
+    });
+  },
+  TARGETS.filter((target) => target.can('unlinked-open')),
+);

@@ -68,15 +68,17 @@ export class Stage {
   }
 
   /**
-   * For test.skipIf: true if the target, or the user who runs the suite, cannot do one of these:
-   * 'root', or an id of the table of capabilities.
+   * The options of a case that needs something: 'root', or an id of the table of capabilities.
    *
-   * Where CI is set, a user without privilege is a failure and not a skip.
+   * What the table says that the target cannot do has to fail there: a table that is wrong is found out.
+   * A user without privilege skips, unless CI is set.
    */
-  lacks(...needs: readonly string[]): boolean {
-    return needs.some((need) =>
-      need === 'root' ? !isRoot && process.env['CI'] === undefined : !this.target.can(need),
-    );
+  needs(...needs: readonly string[]): { readonly fails: boolean; readonly skip: boolean } {
+    const isPrivileged = isRoot || process.env['CI'] !== undefined;
+    return {
+      fails: needs.some((need) => need !== 'root' && !this.target.can(need)),
+      skip: needs.includes('root') && !isPrivileged,
+    };
   }
 
   async open(): Promise<void> {
