@@ -6,8 +6,7 @@
 
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 
-import koffi from 'koffi';
-
+import { libc } from '../fuse/libc.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { StoreLayout } from './store-layout.ts';
 
@@ -47,8 +46,7 @@ export class StoreLock {
 }
 
 function tryLock(fd: number): boolean {
-  const flock = koffi.load('libc.so.6').func('int flock(int fd, int operation)');
-  return flock(fd, LOCK_EX | LOCK_NB) === 0;
+  return libc().flock(fd, LOCK_EX | LOCK_NB) === 0;
 }
 
 function findLockHolder(layout: StoreLayout): number | undefined {

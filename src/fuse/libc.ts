@@ -2,13 +2,17 @@
  * The few calls of libc that Node lacks, through koffi.
  *
  * Rule: nothing here decides anything; a failure is a negative number, and lastErrno() tells why.
+ * koffi is loaded with the first call and not with this module: doctor has to say that it is missing.
  * Buffers of the hot path are passed by address (a number), which spares koffi their conversion:
  * 0.12 µs a call. Their owner keeps them alive; backing stores outside V8's heap never move.
  */
 
-import koffi from 'koffi';
+import { createRequire } from 'node:module';
 
 import { Errno } from '../shared/errno.ts';
+import { SessfsError } from '../shared/errors.ts';
+
+type Koffi = typeof import('koffi');
 
 interface Libc {
   read(fd: number, address: number, length: number): number;
@@ -19,13 +23,21 @@ interface Libc {
   umount2OnPool(target: string, flags: number, done: (result: number) => void): void;
   socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number;
   recvmsg(fd: number, message: Uint8Array, flags: number): number;
+  sendmsg(fd: number, message: Uint8Array, flags: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   /** fcntl(2) with F_SETFL. */
   setStatusFlags(fd: number, flags: number): number;
+  /** fcntl(2) with F_SETFD. */
+  setDescriptorFlags(fd: number, flags: number): number;
+  flock(fd: number, operation: number): number;
 }
 
+const F_SETFD = 2;
 const F_SETFL = 4;
 
 let loaded: Libc | undefined;
+let loadedKoffi: Koffi | undefined;
 
 /** Loads libc on first use: commands that never mount do not pay for it. */
 export function libc(): Libc {
@@ -33,8 +45,27 @@ export function libc(): Libc {
   return loaded;
 }
 
+/** @throws {SessfsError} HOST_LACKS If it is not installed, or not made for this system. */
+function koffi(): Koffi {
+  loadedKoffi ??= requireKoffi();
+  return loadedKoffi;
+}
+
+function requireKoffi(): Koffi {
+  try {
+    const found: Koffi = createRequire(import.meta.url)('koffi');
+    return found;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new SessfsError('HOST_LACKS', `Cannot load koffi: ${reason}`, {
+      hint: 'Run npm install, on a system with glibc; "sessfs doctor" tells what else is missing',
+      cause: error,
+    });
+  }
+}
+
 function load(): Libc {
-  const library = koffi.load(process.platform === 'linux' ? 'libc.so.6' : null);
+  const library = koffi().load(process.platform === 'linux' ? 'libc.so.6' : null);
   const fcntl = library.func('fcntl', 'int', ['int', 'int', 'int']);
   const umount2 = library.func('umount2', 'int', ['str', 'int']);
   return {
@@ -45,7 +76,12 @@ function load(): Libc {
     umount2OnPool: (target, flags, done) => umount2.async(target, flags, fromPool(done)),
     socketpair: library.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
     recvmsg: library.func('recvmsg', 'int64', ['int', 'void *', 'int']),
+    sendmsg: library.func('sendmsg', 'int64', ['int', 'void *', 'int']),
+    socket: library.func('socket', 'int', ['int', 'int', 'int']),
+    setsockopt: library.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32']),
     setStatusFlags: (fd, flags) => fcntl(fd, F_SETFL, flags),
+    setDescriptorFlags: (fd, flags) => fcntl(fd, F_SETFD, flags),
+    flock: library.func('flock', 'int', ['int', 'int']),
   };
 }
 
@@ -59,10 +95,10 @@ function fromPool(done: (result: number) => void): (error: unknown, result: numb
 
 /** errno of the last call on this thread. */
 export function lastErrno(): number {
-  return koffi.errno();
+  return koffi().errno();
 }
 
 /** Where a buffer's bytes are. The caller keeps the buffer alive for as long as the number is used. */
 export function addressOf(bytes: Uint8Array): number {
-  return Number(koffi.address(bytes));
+  return Number(koffi().address(bytes));
 }
