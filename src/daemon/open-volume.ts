@@ -9,6 +9,7 @@ import type { History } from '../history/store.ts';
 import { VolumeHistory } from '../history/volume-history.ts';
 import { VersionsTree } from '../mount/versions-tree.ts';
 import { pathOf, VolumeFileSystem } from '../mount/volume-file-system.ts';
+import type { Revision } from '../shared/brands.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { VolumeControl } from '../volume/store.ts';
 import { Volume } from '../volume/volume.ts';
@@ -34,7 +35,9 @@ export async function openVolume(
     volumeId: options.volumeId,
     clock,
     cutIntervalMs: options.cutIntervalSeconds * 1000,
-    resumed: options.resume !== undefined,
+    // Until the supervisor tells when the connection began, no request counts as carried out before.
+    resumed:
+      options.resume === undefined ? undefined : { since: Number.MAX_SAFE_INTEGER as Revision },
     // A directory that has lost its log must not become a new volume in silence.
     ...(options.isNew ? { create: { uid: options.uid, gid: options.gid, mode: ROOT_MODE } } : {}),
   });

@@ -20,6 +20,7 @@ import type { Logger } from './logger.ts';
 import type { OperationStats } from './message-stats.ts';
 import type { InitOptions } from './negotiate.ts';
 import { KernelNotifier } from './notifier.ts';
+import type { Pulse } from './pulse.ts';
 import { SpinBudget } from './spin-budget.ts';
 
 /**
@@ -46,6 +47,15 @@ export interface ConnectionOptions {
   readonly logger: Logger;
   /** For a descriptor that another process has served before: what it agreed with the kernel. */
   readonly resume?: ConnectionInfo | undefined;
+  /**
+   * Another process may have taken requests of this connection and left them unanswered, INIT among them
+   * if there is nothing to resume. With `resume` it goes without saying.
+   */
+  readonly takeover?: boolean;
+  /** Numbers of requests that killed who carried them out: sent again, they are answered EIO. */
+  readonly poison?: readonly number[];
+  /** Told which request is being carried out. */
+  readonly pulse?: Pulse;
   readonly init?: InitOptions;
   readonly spinMs?: number;
   readonly idleMs?: number;
@@ -65,6 +75,7 @@ export class Connection {
   readonly #notifier: KernelNotifier;
   readonly #spin: SpinBudget;
   readonly #idleMs: number;
+  readonly #takeover: boolean;
   #poll: ReturnType<typeof koffi.node.poll> | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #ended: Promise<void> | undefined;
@@ -79,6 +90,7 @@ export class Connection {
     this.#spin = new SpinBudget(options.spinMs ?? spinMs);
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     this.info = options.resume;
+    this.#takeover = options.takeover === true || options.resume !== undefined;
     this.#device = new KernelDevice(options.fd);
     this.#notifier = new KernelNotifier(options);
     this.#dispatcher = new Dispatcher({
@@ -86,6 +98,8 @@ export class Connection {
       fileSystem: options.fileSystem,
       logger: options.logger,
       init: options.init ?? {},
+      pulse: options.pulse,
+      poison: options.poison,
       onInit: (info) => this.#connected(info),
     });
   }
@@ -122,8 +136,8 @@ export class Connection {
   #start(): Promise<void> {
     if (this.info !== undefined) {
       this.#fileSystem.connected?.(this.info, this.#notifier);
-      this.#askToResend();
     }
+    if (this.#takeover) this.#askToResend();
     this.#idleTimer = setTimeout(() => this.onIdle?.(), this.#idleMs).unref();
     const ended = new Promise<void>((resolve) => (this.#resolveEnded = resolve));
     // Whoever got an answer that it waited for, fsync(2) say, mostly goes on at once.
@@ -143,6 +157,7 @@ export class Connection {
   /** Has the kernel send again what a predecessor took and did not answer. */
   #askToResend(): void {
     const { reply } = this.#dispatcher;
+    this.#dispatcher.takeOver(this.info);
     const length = reply.header(0, 0, 0, 0);
     reply.view.setInt32(4, NOTIFY_RESEND, true);
     const failure = this.#device.write(reply, length);
@@ -175,6 +190,7 @@ export class Connection {
         untilClock = MESSAGES_PER_CLOCK;
         isCut = performance.now() > turnEndsAt;
       } else if (length === -Errno.EAGAIN) {
+        if (dispatcher.isTakingOver) dispatcher.allResentRead();
         // A promise settles in the event loop only.
         if (dispatcher.pending > 0) break;
         const now = performance.now();

@@ -15,7 +15,9 @@ import {
   IN_HEADER_BYTES,
   OUT_HEADER_BYTES,
   PROTOCOL_MAJOR,
+  PROTOCOL_MINOR,
   PROTOCOL_MINOR_MIN,
+  UNIQUE_RESEND_HIGH,
 } from './abi.ts';
 import type { Device } from './device.ts';
 import type { ConnectionInfo, FileSystem } from './file-system.ts';
@@ -27,6 +29,7 @@ import { MessageStats } from './message-stats.ts';
 import { connectionInfo, MAX_WRITE_BYTES, negotiate } from './negotiate.ts';
 import type { InitAnswer, InitOptions } from './negotiate.ts';
 import { OPERATIONS } from './operations.ts';
+import type { Pulse } from './pulse.ts';
 import { DirReply, Reply } from './reply.ts';
 
 /** Room for headers beside the data of the largest message. */
@@ -36,12 +39,16 @@ const DIR_REPLY_BYTES = 64 * 1024;
 const MAX_SPARE_DIR_REPLIES = 8;
 /** Different unforeseen errors that are logged; after that something is so wrong that more say nothing. */
 const MAX_LOGGED_FAULTS = 200;
+/** In the upper half of a unique, as a number for bitwise operators. */
+const RESEND_BIT = UNIQUE_RESEND_HIGH | 0;
 
 export interface DispatcherOptions {
   readonly device: Device;
   readonly fileSystem: FileSystem;
   readonly logger: Logger;
   readonly init: InitOptions;
+  readonly pulse?: Pulse | undefined;
+  readonly poison?: readonly number[] | undefined;
   /** Called when INIT has been answered. */
   readonly onInit: (info: ConnectionInfo) => void;
 }
@@ -58,12 +65,20 @@ export class Dispatcher implements Exchange {
   hasEnded = false;
   /** Called each time the last pending reply has been sent. */
   onDrained: (() => void) | undefined;
+  /** Requests that a predecessor has left unanswered may still come. */
+  isTakingOver = false;
 
   readonly #device: Device;
   readonly #logger: Logger;
   readonly #onInit: (info: ConnectionInfo) => void;
   readonly #spareDirReplies: DirReply[] = [];
   readonly #loggedFaults = new Set<string>();
+  readonly #pulse: Pulse | undefined;
+  readonly #poison: ReadonlySet<number>;
+  /** Resent requests that wait for a promise. */
+  #resentPending = 0;
+  /** What was agreed at INIT is not known, because INIT may yet come. */
+  #awaitsInit = true;
 
   constructor(options: DispatcherOptions) {
     this.fileSystem = options.fileSystem;
@@ -71,6 +86,27 @@ export class Dispatcher implements Exchange {
     this.#device = options.device;
     this.#logger = options.logger;
     this.#onInit = options.onInit;
+    this.#pulse = options.pulse;
+    this.#poison = new Set(options.poison);
+  }
+
+  /** Before the kernel is asked to send again what a predecessor did not answer. */
+  takeOver(info: ConnectionInfo | undefined): void {
+    this.isTakingOver = true;
+    this.#awaitsInit = info === undefined;
+  }
+
+  /**
+   * Every request that is sent again has been read.
+   *
+   * Linux 6.18 fs/fuse/dev.c fuse_resend() puts them in front of all that waits, before the write(2) that
+   * asked for it returns: what comes without the bit, or nothing at all, comes after them. Forgets and
+   * interrupts have queues of their own and prove nothing.
+   */
+  allResentRead(): void {
+    this.isTakingOver = false;
+    if (this.#awaitsInit) this.#assumeInit();
+    if (this.#resentPending === 0) this.fileSystem.resendOver?.();
   }
 
   /** Answers the message of that many bytes which lies in the frame. */
@@ -78,6 +114,9 @@ export class Dispatcher implements Exchange {
     const { frame } = this;
     const isWhole = frame.decodeHeader(length);
     const { opcode, uniqueLow, uniqueHigh } = frame;
+    if (this.isTakingOver) this.#beforeMessage(opcode);
+    const pulse = this.#pulse;
+    pulse?.begin(uniqueLow, uniqueHigh & ~RESEND_BIT);
     const beganAt = this.stats.begin(opcode);
     let result: number;
     try {
@@ -88,6 +127,7 @@ export class Dispatcher implements Exchange {
     if (result !== DEFERRED && result !== NO_REPLY) {
       this.#send(this.reply, result, uniqueLow, uniqueHigh);
     }
+    pulse?.end();
     this.stats.end(opcode, beganAt);
   }
 
@@ -108,7 +148,7 @@ export class Dispatcher implements Exchange {
       }
     };
     if (done instanceof Promise) {
-      this.#whenSettled(
+      this.#whenSent(
         done.then(
           () => finish(reply.length),
           (error: unknown) => finish(-this.#errnoOf(error, opcode)),
@@ -132,7 +172,7 @@ export class Dispatcher implements Exchange {
       }
       this.#send(this.reply, result, uniqueLow, uniqueHigh);
     };
-    this.#whenSettled(
+    this.#whenSent(
       promise.then(
         (value) => finish(() => encode(this.reply, value)),
         (error: unknown) => finish(() => -this.#errnoOf(error, opcode)),
@@ -141,15 +181,59 @@ export class Dispatcher implements Exchange {
     return DEFERRED;
   }
 
-  #whenSettled(sent: Promise<void>): void {
+  /** Keeps the count of answers that are owed; the one of the message in the frame is among them now. */
+  #whenSent(sent: Promise<void>): void {
+    const { resent, uniqueLow } = this.frame;
+    const uniqueHigh = this.frame.uniqueHigh & ~RESEND_BIT;
     this.pending += 1;
+    if (resent) this.#resentPending += 1;
+    this.#pulse?.deferred(uniqueLow, uniqueHigh);
     void sent.finally(() => {
       this.pending -= 1;
+      this.#pulse?.settled(uniqueLow, uniqueHigh);
+      if (resent) this.#resentAnswered();
       if (this.pending === 0) this.onDrained?.();
     });
   }
 
+  #resentAnswered(): void {
+    this.#resentPending -= 1;
+    if (this.#resentPending === 0 && !this.isTakingOver) this.fileSystem.resendOver?.();
+  }
+
+  /** While taking over: what a message tells about where the connection is. */
+  #beforeMessage(opcode: number): void {
+    if (opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET) return;
+    if (opcode === Opcode.INTERRUPT) return;
+    if (opcode === Opcode.INIT) this.#awaitsInit = false;
+    // The kernel sends nothing else before INIT is answered: so it was.
+    else if (this.#awaitsInit) this.#assumeInit();
+    if (!this.frame.resent) this.allResentRead();
+  }
+
+  /** INIT was answered by a predecessor that died before it could tell: it answered as we would. */
+  #assumeInit(): void {
+    this.#awaitsInit = false;
+    this.#onInit({
+      maxWriteBytes: MAX_WRITE_BYTES,
+      maxReadBytes: MAX_WRITE_BYTES,
+      minor: PROTOCOL_MINOR,
+    });
+  }
+
+  /** A request that killed who carried it out, again and again: it fails, so that all others go on. */
+  #isPoisoned(): boolean {
+    const { unique, opcode } = this.frame;
+    if (!this.#poison.has(unique)) return false;
+    const operation = opcodeName(opcode);
+    this.#logFault(`poison ${unique}`, () => {
+      this.#logger.error({ operation, unique }, 'A request that kills its server was answered EIO');
+    });
+    return true;
+  }
+
   #run(opcode: number): number {
+    if (this.frame.resent && this.#isPoisoned()) return -Errno.EIO;
     const operation = OPERATIONS[opcode];
     if (operation === undefined) return this.#runOther(opcode);
     if (this.frame.length < operation.minBytes) return this.#refuseMalformed(this.frame.length);

@@ -140,6 +140,11 @@ type Answer<T> = T | Promise<T>;
 export interface FileSystem {
   /** Called once, after INIT, or at once for a connection that is resumed. */
   connected?(info: ConnectionInfo, notifier: Notifier): void;
+  /**
+   * Called once on a connection that another process served before, when every request that it had taken
+   * and not answered has been answered: from now on no request comes with `resent` set.
+   */
+  resendOver?(): void;
   /** The connection has ended (unmounted or aborted). */
   disconnected?(): void;
 

@@ -100,6 +100,10 @@ export class VolumeFileSystem implements FileSystem {
     this.#notifier = notifier;
   }
 
+  resendOver(): void {
+    this.#volume.resendOver();
+  }
+
   // --- names --------------------------------------------------------------------------------------
 
   lookup(
@@ -230,7 +234,7 @@ export class VolumeFileSystem implements FileSystem {
       const options = { size: 0, hasHandle: true, killSuidGid };
       this.#changeContent(nodeid, () => truncateFile(this.#volume, req, ino, options));
     }
-    this.#volume.cuts.opened(ino, flags);
+    this.#volume.cuts.opened(ino, flags, req.unique);
     return OPEN_FILE;
   }
 
@@ -250,7 +254,7 @@ export class VolumeFileSystem implements FileSystem {
     }
     const node = { mode: (mode & ~S_IFMT) | S_IFREG };
     const inode = makeNode(this.#volume, req, { parent: inoOf(parent), name }, node);
-    this.#volume.cuts.opened(inode.ino, flags);
+    this.#volume.cuts.opened(inode.ino, flags, req.unique);
     return { entry: entryOf(inode), open: OPEN_FILE };
   }
 
@@ -262,7 +266,7 @@ export class VolumeFileSystem implements FileSystem {
   ): { entry: Entry; open: OpenReply } {
     checkLive(parent);
     const inode = makeUnnamed(this.#volume, req, inoOf(parent), (mode & ~S_IFMT) | S_IFREG);
-    this.#volume.cuts.opened(inode.ino, flags);
+    this.#volume.cuts.opened(inode.ino, flags, req.unique);
     return { entry: entryOf(inode), open: OPEN_FILE };
   }
 
@@ -294,13 +298,13 @@ export class VolumeFileSystem implements FileSystem {
     return this.#volume.sync().then(() => count);
   }
 
-  release(_req: Request, nodeid: NodeId, _fh: number, flags: number): void {
+  release(req: Request, nodeid: NodeId, _fh: number, flags: number): void {
     if (VersionsTree.isVirtual(nodeid)) {
       this.#versions.release(nodeid);
       return;
     }
     try {
-      this.#volume.cuts.released(inoOf(nodeid), flags);
+      this.#volume.cuts.released(inoOf(nodeid), flags, req.unique);
     } catch (error) {
       // Nobody waits for the answer. What was not cut stays uncut, and is tried again.
       this.#volume.report('Cannot cut a version', error);

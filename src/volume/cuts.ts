@@ -16,6 +16,7 @@ import { areSameExtents, listExtents } from './content.ts';
 import type { Core } from './core.ts';
 import type { DirtyFile } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
+import type { WriterTable } from './writers.ts';
 
 /** Up to here bytes are compared at once; more is compared off the serving path. */
 const COMPARE_AT_ONCE_BYTES = 1 << 20;
@@ -25,34 +26,28 @@ const O_ACCMODE = 3;
 export class Cuts {
   readonly #core: Core;
   readonly #intervalMs: number;
-  /** How many open files may write to each inode. */
-  readonly #writers = new Map<Ino, number>();
+  readonly #writers: WriterTable;
   readonly #comparisons = new Map<Ino, Comparison>();
 
-  constructor(core: Core, intervalMs: number) {
+  constructor(core: Core, intervalMs: number, writers: WriterTable) {
     this.#core = core;
+    this.#writers = writers;
     this.#intervalMs = intervalMs;
   }
 
-  opened(ino: Ino, flags: number): void {
-    if ((flags & O_ACCMODE) === 0) return;
-    this.#writers.set(ino, (this.#writers.get(ino) ?? 0) + 1);
+  /** @param unique Of the request that opened it: one that comes again is counted once. */
+  opened(ino: Ino, flags: number, unique = 0): void {
+    if ((flags & O_ACCMODE) !== 0) this.#writers.add(ino, unique);
   }
 
   /** An open file is gone. Its writer may be unknown: it was opened before this server started. */
-  released(ino: Ino, flags: number): void {
+  released(ino: Ino, flags: number, unique = 0): void {
     if ((flags & O_ACCMODE) === 0) return;
-    const writers = this.#writers.get(ino) ?? 1;
-    if (writers > 1) {
-      this.#writers.set(ino, writers - 1);
-      return;
-    }
-    this.#writers.delete(ino);
-    this.cutIfChanged(ino, 'close');
+    if (this.#writers.remove(ino, unique) === 0) this.cutIfChanged(ino, 'close');
   }
 
   hasWriters(ino: Ino): boolean {
-    return this.#writers.has(ino);
+    return this.#writers.get(ino) > 0;
   }
 
   /** Before content goes: a version of it, unless the last one already is that. */
@@ -106,7 +101,7 @@ export class Cuts {
   /** Cuts every file that nobody can write to any more. */
   cutClosed(): void {
     for (const ino of this.#core.state.dirtyFiles.keys()) {
-      if (!this.#writers.has(ino)) this.#tryToCut(ino, 'close');
+      if (!this.hasWriters(ino)) this.#tryToCut(ino, 'close');
     }
   }
 

@@ -10,6 +10,7 @@
 import { SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId, Revision } from '../shared/brands.ts';
 import type { Clock, Time } from '../shared/time.ts';
+import type { WriterTable } from './writers.ts';
 
 export interface VolumeOptions {
   /** The directory with log/ and index/ of this volume. */
@@ -21,10 +22,20 @@ export interface VolumeOptions {
   readonly create?: { readonly uid: number; readonly gid: number; readonly mode: number };
   /** How long a file may be dirty while open before a version is cut, in milliseconds; default 60 s. */
   readonly cutIntervalMs?: number;
-  /** Another server had the volume open a moment ago: its clients still have files open. */
-  readonly resumed?: boolean;
+  /**
+   * Another server had the volume open a moment ago: its clients still have files open, and the kernel
+   * sends again what it did not answer. Whoever serves them calls resendOver() when that is done.
+   */
+  readonly resumed?: Resumed | undefined;
+  /** Who has what open for writing, where that outlives this process; by default it does not. */
+  readonly writers?: WriterTable;
   /** Size at which a segment of the log is full, in bytes; default 64 MiB. */
   readonly segmentBytes?: number;
+}
+
+export interface Resumed {
+  /** The volume's revision when the connection was made: the requests of earlier ones have other numbers. */
+  readonly since: Revision;
 }
 
 /** On whose behalf a change is made: a request of the kernel, or a command. */

@@ -29,6 +29,7 @@ import { State } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
 import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
 import { StoreSpace } from './store-space.ts';
+import { MemoryWriters } from './writers.ts';
 
 /** As many changes as LevelDB takes in a few milliseconds. */
 const FLUSH_CHANGES = 4000;
@@ -78,7 +79,9 @@ export class Volume implements Core, VolumeControl {
     this.#flushedRevision = opened.indexed;
     this.state.onCrowded = () => this.#trimSoon();
     this.listings = new Listings(this);
-    this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS);
+    const writers = options.writers ?? new MemoryWriters();
+    if (options.resumed === undefined) writers.clear();
+    this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS, writers);
     this.actors = new Actors({
       takeActorId: () => this.state.nextActor++ as ActorId,
       record: (event) => {
@@ -99,7 +102,7 @@ export class Volume implements Core, VolumeControl {
     try {
       const volume = new Volume(options, parts);
       if (state.revision === 0) volume.#begin(options);
-      if (options.resumed !== true) volume.cuts.cutClosed();
+      if (options.resumed === undefined) volume.cuts.cutClosed();
       await volume.cuts.settled();
       await volume.flushed();
       return volume;
@@ -147,6 +150,11 @@ export class Volume implements Core, VolumeControl {
       await this.#flush();
       if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
     }
+  }
+
+  /** Everything that a predecessor had not answered has been. */
+  resendOver(): void {
+    // What it knew of requests goes; files without writers are cut.
   }
 
   status(): VolumeStatus {

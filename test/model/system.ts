@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { VolumeHistory } from '../../src/history/volume-history.ts';
 import { Space } from '../../src/index/keys.ts';
 import { decodeMeta } from '../../src/index/records.ts';
+import { NO_REVISION } from '../../src/shared/brands.ts';
 import type { ActorId, Ino, Name } from '../../src/shared/brands.ts';
 import type { Clock, Time } from '../../src/shared/time.ts';
 import { timeFromMs } from '../../src/shared/time.ts';
@@ -59,7 +60,7 @@ export class System {
       volumeId: VOLUME_ID,
       clock,
       segmentBytes: SEGMENT_BYTES,
-      ...(options.isResumed === true ? { resumed: true } : {}),
+      ...(options.isResumed === true ? { resumed: { since: NO_REVISION } } : {}),
       ...(options.isNew === true ? { create: { uid: 0, gid: 0, mode: 0o755 } } : {}),
     });
     volume.report = (message, error) => {
