@@ -7,8 +7,9 @@ import type { Logger } from 'pino';
 import type { FileSystem } from '../fuse/file-system.ts';
 import type { History } from '../history/store.ts';
 import { VolumeHistory } from '../history/volume-history.ts';
+import { OnceFileSystem } from '../mount/once-file-system.ts';
 import { VersionsTree } from '../mount/versions-tree.ts';
-import { pathOf, VolumeFileSystem } from '../mount/volume-file-system.ts';
+import { pathOf } from '../mount/volume-file-system.ts';
 import type { Revision } from '../shared/brands.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { VolumeControl } from '../volume/store.ts';
@@ -56,7 +57,7 @@ export async function openVolume(
   return {
     volume,
     history,
-    fileSystem: new VolumeFileSystem({
+    fileSystem: new OnceFileSystem({
       volume,
       history,
       versions,

@@ -275,6 +275,8 @@ export interface IndexMeta {
   readonly applied: Revision;
   /** Where the log goes on after it. */
   readonly next: LogPos;
+  /** Every request whose record stands before this place has been answered; not after `next`. */
+  readonly answered: LogPos;
   readonly appliedTime: Time;
   readonly nextIno: number;
   readonly nextActor: number;
@@ -285,11 +287,14 @@ export interface IndexMeta {
   readonly uncut: readonly { ino: Ino; actor: ActorId; since: Time }[];
 }
 
-/** The format of the keys and values here; a different one is refused. */
-export const INDEX_FORMAT = 1;
+/** The format of the keys and values here; one that is not known is refused. */
+export const INDEX_FORMAT = 2;
+/** Without `answered`: it is then taken to be `next`. Otherwise the same. */
+const INDEX_FORMAT_1 = 1;
 
 export function encodeMeta(meta: IndexMeta): Buffer {
   scratch.reset().u16(INDEX_FORMAT).string(meta.volumeId).u48(meta.applied).i53(meta.next);
+  scratch.i53(meta.answered);
   scratch.time(meta.appliedTime).i53(meta.nextIno).i53(meta.nextActor).i53(meta.inodes);
   scratch.i53(meta.liveBytes).i53(meta.versions).u32(meta.uncut.length);
   for (const file of meta.uncut) scratch.u48(file.ino).u32(file.actor).time(file.since);
@@ -299,10 +304,12 @@ export function encodeMeta(meta: IndexMeta): Buffer {
 /** @returns undefined if the value is of another format. */
 export function decodeMeta(value: Uint8Array): IndexMeta | undefined {
   const reader = new ByteReader(value);
-  if (reader.u16() !== INDEX_FORMAT) return undefined;
+  const format = reader.u16();
+  if (format !== INDEX_FORMAT && format !== INDEX_FORMAT_1) return undefined;
   const volumeId = reader.string();
   const applied = reader.u48() as Revision;
   const next = reader.i53() as LogPos;
+  const answered = format === INDEX_FORMAT_1 ? next : (reader.i53() as LogPos);
   const appliedTime = reader.time();
   const nextIno = reader.i53();
   const nextActor = reader.i53();
@@ -319,6 +326,7 @@ export function decodeMeta(value: Uint8Array): IndexMeta | undefined {
     volumeId,
     applied,
     next,
+    answered,
     appliedTime,
     nextIno,
     nextActor,

@@ -70,7 +70,7 @@ const DOT_DOT_COOKIE = 2;
 const VERSIONS_COOKIE = 3;
 
 /** Handles carry nothing: a server that takes over understands every one. */
-const OPEN_FILE: OpenReply = { fh: 0, keepCache: true };
+export const OPEN_FILE: OpenReply = { fh: 0, keepCache: true };
 const OPEN_DIRECTORY: OpenReply = { fh: 0, keepCache: true, cacheDir: true };
 
 export interface VolumeFileSystemOptions {
@@ -98,10 +98,6 @@ export class VolumeFileSystem implements FileSystem {
 
   connected(_info: ConnectionInfo, notifier: Notifier): void {
     this.#notifier = notifier;
-  }
-
-  resendOver(): void {
-    this.#volume.resendOver();
   }
 
   // --- names --------------------------------------------------------------------------------------
@@ -178,13 +174,12 @@ export class VolumeFileSystem implements FileSystem {
 
   getattr(_req: Request, nodeid: NodeId): AttrReply | Promise<AttrReply> {
     if (VersionsTree.isVirtual(nodeid)) return this.#versions.getattr(nodeid);
-    return { attr: getInode(this.#volume, inoOf(nodeid)), attrTtlMs: LIVE_TTL_MS };
+    return attrReplyOf(getInode(this.#volume, inoOf(nodeid)));
   }
 
   setattr(req: Request, nodeid: NodeId, change: SetAttr): AttrReply {
     checkLive(nodeid);
-    const attr = setAttributes(this.#volume, req, inoOf(nodeid), toAttributeChange(change));
-    return { attr, attrTtlMs: LIVE_TTL_MS };
+    return attrReplyOf(setAttributes(this.#volume, req, inoOf(nodeid), toAttributeChange(change)));
   }
 
   readlink(_req: Request, nodeid: NodeId): string | Promise<string> {
@@ -293,9 +288,9 @@ export class VolumeFileSystem implements FileSystem {
     const { killSuidGid } = options;
     const by = options.fromCache ? withoutPid(req) : req;
     const change = { offset, data, killSuidGid };
-    const count = this.#changeContent(nodeid, (ino) => writeFile(this.#volume, by, ino, change));
-    if ((options.openFlags & O_DSYNC) === 0) return count;
-    return this.#volume.sync().then(() => count);
+    const run = (): number =>
+      this.#changeContent(nodeid, (ino) => writeFile(this.#volume, by, ino, change));
+    return mustBeOnDisk(options) ? this.#volume.syncAfter(run) : run();
   }
 
   release(req: Request, nodeid: NodeId, _fh: number, flags: number): void {
@@ -455,12 +450,17 @@ const withoutPid = ({ unique, uid, gid }: Request): Caller => ({ unique, uid, gi
 
 const inoOf = (nodeid: NodeId): Ino => nodeid as number as Ino;
 
-const entryOf = (inode: InodeRecord): Entry => ({
+export const entryOf = (inode: InodeRecord): Entry => ({
   nodeid: inode.ino as number as NodeId,
   attr: inode,
   entryTtlMs: LIVE_TTL_MS,
   attrTtlMs: LIVE_TTL_MS,
 });
+
+export const attrReplyOf = (attr: InodeRecord): AttrReply => ({ attr, attrTtlMs: LIVE_TTL_MS });
+
+/** O_SYNC has the bit of O_DSYNC as well. */
+export const mustBeOnDisk = ({ openFlags }: WriteOptions): boolean => (openFlags & O_DSYNC) !== 0;
 
 /** @throws {FsError} EROFS In history. */
 function checkLive(nodeid: NodeId): void {

@@ -254,8 +254,9 @@ export class State {
    * Hands every change so far to the index, as one batch.
    *
    * @param ready See Index.write.
+   * @param answered See IndexMeta.
    */
-  flush(ready: Promise<void>): Promise<void> {
+  flush(ready: Promise<void>, answered: LogPos): Promise<void> {
     for (const inode of this.#dirtyInodes) this.index.put(inodeKey(inode.ino), encodeInode(inode));
     for (const [ino, dirty] of this.#dirtyRegions) {
       const regions = this.#regions.get(ino);
@@ -274,7 +275,7 @@ export class State {
     this.#dirtyInodes = new Set();
     this.#dirtyRegions = new Map();
     const epoch = this.#epoch++;
-    return this.index.write(this.#meta(), ready).then(() => {
+    return this.index.write(this.#meta(answered), ready).then(() => {
       this.#flushedEpoch = epoch;
       if (epoch === this.#epoch - 1 && this.actors.size > MAX_CACHED_ACTORS) this.actors.clear();
       if (epoch !== this.#epoch - 1) return;
@@ -283,11 +284,12 @@ export class State {
     });
   }
 
-  #meta(): IndexMeta {
+  #meta(answered: LogPos): IndexMeta {
     return {
       volumeId: this.volumeId,
       applied: this.revision,
       next: this.next,
+      answered,
       appliedTime: this.time,
       nextIno: this.nextIno,
       nextActor: this.nextActor,

@@ -17,7 +17,9 @@ import { Errno } from '../shared/errno.ts';
 import { FsError, SessfsError } from '../shared/errors.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Clock } from '../shared/time.ts';
+import type { IndexMeta } from '../index/records.ts';
 import { Actors } from './actors.ts';
+import { Answers } from './answers.ts';
 import { applyRecord } from './apply.ts';
 import { ContentReader } from './content-reader.ts';
 import type { Core } from './core.ts';
@@ -48,10 +50,13 @@ export class Volume implements Core, VolumeControl {
   readonly content: ContentReader;
   readonly actors: Actors;
   readonly cuts: Cuts;
+  readonly answers: Answers;
   readonly space: StoreSpace;
   readonly listings: Listings;
   /** Set by whoever runs the volume; a message and its cause. */
   report: (message: string, error: unknown) => void = () => undefined;
+  /** Across restarts. */
+  readonly #knowsWriters: boolean;
   readonly #writer = new ByteWriter(4096);
   readonly #header = {
     revision: 0 as Revision,
@@ -76,11 +81,13 @@ export class Volume implements Core, VolumeControl {
     this.log = opened.log;
     this.content = new ContentReader(opened.log);
     this.space = new StoreSpace(options.dir);
+    this.answers = opened.answers;
     this.#flushedRevision = opened.indexed;
     this.state.onCrowded = () => this.#trimSoon();
     this.listings = new Listings(this);
     const writers = options.writers ?? new MemoryWriters();
     if (options.resumed === undefined) writers.clear();
+    this.#knowsWriters = options.writers !== undefined;
     this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS, writers);
     this.actors = new Actors({
       takeActorId: () => this.state.nextActor++ as ActorId,
@@ -152,9 +159,13 @@ export class Volume implements Core, VolumeControl {
     }
   }
 
-  /** Everything that a predecessor had not answered has been. */
+  /**
+   * Every request that a predecessor left unanswered has been answered: what it carried out need not be
+   * known any more, and what it had open is counted.
+   */
   resendOver(): void {
-    // What it knew of requests goes; files without writers are cut.
+    this.answers.end();
+    if (this.#knowsWriters) this.cuts.cutClosed();
   }
 
   status(): VolumeStatus {
@@ -174,6 +185,24 @@ export class Volume implements Core, VolumeControl {
 
   sync(): Promise<void> {
     return this.log.sync();
+  }
+
+  /**
+   * Makes a change whose answer waits until it is on disk.
+   *
+   * Until that is sent, the index does not say that the request was answered: the batch that takes the
+   * change waits for the same sync, and may be written before.
+   */
+  async syncAfter<T>(change: () => T): Promise<T> {
+    const settle = this.answers.owe(this.log.head);
+    try {
+      const result = change();
+      await this.log.sync();
+      return result;
+    } finally {
+      // In this turn of the event loop the answer is sent.
+      setImmediate(settle);
+    }
   }
 
   internActor(source: ActorSource): ActorId {
@@ -208,7 +237,7 @@ export class Volume implements Core, VolumeControl {
     const { revision } = this.state;
     if (revision === this.#flushedRevision || this.#readOnly !== undefined) return;
     try {
-      await this.state.flush(this.log.sync());
+      await this.state.flush(this.log.sync(), this.answers.oldestOwed(this.state.next));
       this.#flushedRevision = revision;
       this.state.trim();
     } catch (error) {
@@ -253,6 +282,7 @@ interface Parts {
   readonly state: State;
   readonly index: Index;
   readonly log: Log;
+  readonly answers: Answers;
   /** The state that the index on disk holds. */
   readonly indexed: Revision;
 }
@@ -261,12 +291,18 @@ async function openParts(options: VolumeOptions): Promise<Parts> {
   const dir = join(options.dir, 'index');
   const { index, meta } = await Index.open(dir, options.volumeId);
   const state = new State(index, options.volumeId, meta);
+  const answers = new Answers();
+  if (options.resumed !== undefined) {
+    answers.begin(options.resumed.since, meta?.answered ?? (0 as LogPos));
+  }
   try {
-    const log = await openLog(options, state, meta?.next);
+    const log = await openLog(options, { state, answers }, meta?.next);
+    if (meta !== undefined && answers.isCollecting) await collectApplied(log, answers, meta);
     return {
       state,
       index,
       log,
+      answers,
       indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION,
     };
   } catch (error) {
@@ -278,7 +314,18 @@ async function openParts(options: VolumeOptions): Promise<Parts> {
   return openParts(options);
 }
 
-function openLog(options: VolumeOptions, state: State, from: LogPos | undefined): Promise<Log> {
+/** What the index has already, though its answers may not have been sent. */
+async function collectApplied(log: Log, answers: Answers, meta: IndexMeta): Promise<void> {
+  for await (const record of log.scan(meta.answered, meta.next)) {
+    answers.note(record, decodeEvent(record.type, record.payload));
+  }
+}
+
+function openLog(
+  options: VolumeOptions,
+  into: { readonly state: State; readonly answers: Answers },
+  from: LogPos | undefined,
+): Promise<Log> {
   const { segmentBytes } = options;
   return Log.open({
     dir: join(options.dir, 'log'),
@@ -287,7 +334,7 @@ function openLog(options: VolumeOptions, state: State, from: LogPos | undefined)
     create: options.create !== undefined,
     from,
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
-    onRecord: (record) => replay(state, record),
+    onRecord: (record) => replay(into, record),
   });
 }
 
@@ -295,8 +342,12 @@ const isIndexAhead = (error: unknown): boolean =>
   error instanceof SessfsError && error.code === 'INDEX_CORRUPT';
 
 /** The same apply as when the record was made. */
-function replay(state: State, record: LogRecord): void {
+function replay(
+  { state, answers }: { readonly state: State; readonly answers: Answers },
+  record: LogRecord,
+): void {
   const event = decodeEvent(record.type, record.payload);
+  answers.note(record, event);
   const at = {
     revision: record.revision,
     time: record.time,
@@ -311,7 +362,7 @@ function replay(state: State, record: LogRecord): void {
   state.next = record.end;
   if (state.pending < FLUSH_CHANGES) return;
   // Writes queue up behind one another; a failure shows in the one that open() waits for.
-  void state.flush(Promise.resolve()).then(
+  void state.flush(Promise.resolve(), answers.oldestOwed(state.next)).then(
     () => state.trim(),
     () => undefined,
   );

@@ -20,6 +20,7 @@ const metaOf = (applied: number): IndexMeta => ({
   volumeId: VOLUME,
   applied: applied as Revision,
   next: 128 as LogPos,
+  answered: 100 as LogPos,
   appliedTime: EPOCH,
   nextIno: 2,
   nextActor: 1,

@@ -24,6 +24,8 @@ import {
   encodeTimeRecord,
   encodeVersion,
 } from '../../src/index/records.ts';
+import type { IndexMeta } from '../../src/index/records.ts';
+import { EPOCH } from '../../src/shared/time.ts';
 
 const u32 = fc.nat(2 ** 31 - 1);
 const ino = fc.integer({ min: 1, max: 2 ** 48 - 1 }).map((n) => n as Ino);
@@ -183,6 +185,7 @@ describe('other values', () => {
       volumeId: fc.constant('0123456789abcdef0123456789abcdef'),
       applied: revision,
       next: pos,
+      answered: pos,
       appliedTime: time,
       nextIno: size,
       nextActor: u32,
@@ -199,5 +202,26 @@ describe('other values', () => {
         expect(decodeMeta(bytes)).toBeUndefined();
       }),
     );
+  });
+
+  test('a state record of format 1 is read, and owes no answer', () => {
+    const meta: IndexMeta = {
+      volumeId: '0123456789abcdef0123456789abcdef',
+      applied: 7 as Revision,
+      next: 4096 as LogPos,
+      answered: 1024 as LogPos,
+      appliedTime: EPOCH,
+      nextIno: 2,
+      nextActor: 3,
+      inodes: 4,
+      liveBytes: 5,
+      versions: 6,
+      uncut: [],
+    };
+    const bytes = Buffer.from(encodeMeta(meta));
+    // format u16, volume id string of 32, applied u48, next i53; then `answered`, which it does not have.
+    const at = 2 + 2 + 32 + 6 + 8;
+    const old = Buffer.concat([Buffer.from([1, 0]), bytes.subarray(2, at), bytes.subarray(at + 8)]);
+    expect(decodeMeta(old)).toEqual({ ...meta, answered: 4096 });
   });
 });

@@ -115,9 +115,12 @@ export class System {
   }
 }
 
-/** The order of the uncut files is not told apart: it is that of their last changes in memory. */
+/**
+ * The order of the uncut files is not told apart: it is that of their last changes in memory. Nor is who
+ * was answered, which only the server that runs can know.
+ */
 function describeMeta(value: Uint8Array): string {
   const meta = decodeMeta(value);
   const uncut = meta?.uncut.toSorted((a, b) => a.ino - b.ino);
-  return JSON.stringify({ ...meta, uncut });
+  return JSON.stringify({ ...meta, uncut, answered: undefined });
 }
