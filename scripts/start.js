@@ -11,10 +11,14 @@ import { fileURLToPath } from 'node:url';
 
 import { ControlClient } from '../dist/control/client.js';
 import { storeLayout } from '../dist/daemon/store-layout.js';
+import { EXIT_CODES, SessfsError } from '../dist/shared/errors.js';
 
 const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 const SESSFS = join(PROJECT, 'bin/sessfs');
 const SESSION = 'first';
+
+/** Why there is no session, as an exit code: the daemon itself then ends well. */
+let failure = 0;
 
 const root = resolve(process.env.SESSFS_ROOT ?? join(PROJECT, '.sessfs'));
 
@@ -26,7 +30,7 @@ async function startDaemon() {
     // A group of its own: Ctrl-C reaches this process, which then stops the daemon in order.
     { stdio: ['pipe', 'pipe', 'inherit'], detached: true },
   );
-  child.once('exit', (code) => process.exit(code ?? 1));
+  child.once('exit', (code) => process.exit(failure || (code ?? 1)));
   await once(child.stdout, 'data');
   return child;
 }
@@ -35,7 +39,10 @@ async function startDaemon() {
 async function openSession(client) {
   const known = (await client.listSessions()).find((session) => session.name === SESSION);
   if (known === undefined) return client.createSession({ name: SESSION });
-  return known.state === 'active' ? client.mount(known.id) : known;
+  if (known.state === 'active') return client.mount(known.id);
+  throw new SessfsError('SESSION_STATE', `Cannot mount session "${SESSION}": it has ended`, {
+    hint: `Delete it for a new one, history and all: ${SESSFS} delete ${SESSION} --root ${root}`,
+  });
 }
 
 const daemon = await startDaemon();
@@ -47,6 +54,7 @@ const session = await openSession(new ControlClient(storeLayout(root).controlSoc
   (error) => {
     process.stderr.write(`sessfs: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`);
     process.stderr.write('  What is missing on this host: node bin/sessfs doctor\n');
+    failure = EXIT_CODES[error.code] ?? EXIT_CODES.FAILED;
     daemon.kill('SIGTERM');
     return undefined;
   },

@@ -4,11 +4,9 @@
 
 import type { Command } from 'commander';
 
-import { ControlClient } from '../control/client.ts';
-import { findStoreRoot, storeLayout } from '../daemon/store-layout.ts';
 import { writeArchive } from '../export/write-archive.ts';
 import { SessfsError } from '../shared/errors.ts';
-import { printJson, withCommon } from './context.ts';
+import { openClient, printJson, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { parseTarget } from './target.ts';
 import type { Target } from './target.ts';
@@ -73,15 +71,26 @@ async function run(what: string, options: ExportOptions): Promise<void> {
 
 /** A word without a slash may be a session; a path on a mount otherwise. */
 async function findTarget(what: string, options: ExportOptions): Promise<Target> {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(what)) {
-    const client = new ControlClient(storeLayout(findStoreRoot(options.root)).controlSocket);
-    const session = await client.getSession(what).catch((error: unknown) => {
-      if (error instanceof SessfsError) return undefined;
-      throw error;
-    });
-    if (session !== undefined) return { client, session: session.id, path: '', at: undefined };
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(what)) return parseTarget(what, options);
+  const client = openClient(options);
+  try {
+    const session = await client.getSession(what);
+    return { client, session: session.id, path: '', at: undefined };
+  } catch (error) {
+    return findPath(what, options, error);
   }
-  return parseTarget(what, options);
+}
+
+/** @param asSession Why it is no session: that is what counts if it is no path either. */
+function findPath(what: string, options: ExportOptions, asSession: unknown): Target {
+  const code = asSession instanceof SessfsError ? asSession.code : undefined;
+  if (code !== 'SESSION_UNKNOWN' && code !== 'DAEMON_UNREACHABLE') throw asSession;
+  try {
+    // Its mount may be of another store, whose daemon does answer.
+    return parseTarget(what, options);
+  } catch (error) {
+    throw code === 'DAEMON_UNREACHABLE' ? asSession : error;
+  }
 }
 
 function startProgress(output: string): { onBytes: (total: number) => void; end: () => void } {

@@ -21,7 +21,7 @@ import type {
 import { SessfsError } from '../shared/errors.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { Config } from './config.ts';
-import { cleanStaleMounts, stopOrphan } from './leftovers.ts';
+import { cleanStaleMounts, stopOrphans } from './leftovers.ts';
 import { prepareDefaultMountPoint, prepareMountPoint } from './mount-point.ts';
 import type { MountPort } from './mount-port.ts';
 import { planSession } from './new-session.ts';
@@ -65,8 +65,8 @@ export class Supervisor {
   /** Cleans up what a daemon before this one left: its volume servers, its mounts. */
   async clean(): Promise<void> {
     const records = this.#registry.list();
-    const { layout, mounts, logger } = this.#options;
-    await Promise.all(records.map((record) => stopOrphan(record, { layout, logger })));
+    const { layout, mounts, logger, serverScript } = this.#options;
+    await stopOrphans({ layout, logger, serverScript });
     await cleanStaleMounts(records, { layout, mounts, logger });
   }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { eventually, run, startDaemon } from '../harness/daemon.ts';
+import { eventually, run, SESSFS, startDaemon } from '../harness/daemon.ts';
 import type { TestDaemon } from '../harness/daemon.ts';
 import { shell } from '../harness/run.ts';
 
@@ -288,6 +288,27 @@ describe('failures', () => {
     const result = await daemon.cli(['list', '--root', '/nowhere']);
     expect(result.code).toBe(10);
     expect(result.stderr).toContain('sessfs daemon');
+  });
+
+  test('export without a daemon says so too, also of a word that could be a path', async () => {
+    const result = await daemon.cli(['export', 'work', '-o', '-', '--root', '/nowhere']);
+    expect(result.code).toBe(10);
+    expect(result.stderr).toContain('sessfs daemon');
+  });
+
+  test('export of a path finds the daemon of its mount, whatever the store of the caller', async () => {
+    await inMount('mkdir exported; echo x > exported/f');
+    const { code, stdout } = await run(
+      process.execPath,
+      [SESSFS, 'export', 'exported', '-o', '-'],
+      {
+        cwd: mount,
+        env: { SESSFS_ROOT: '/nowhere' },
+        timeoutMs: SHORT_MS,
+      },
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('exported/f');
   });
 });
 

@@ -2,7 +2,7 @@
  * The sessions on disk: what was put is there after a restart, and what cannot be read stops the start.
  */
 
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -73,6 +73,19 @@ describe('Registry', () => {
     await Registry.open(dir).put(makeRecord());
     writeFileSync(join(dir, 'abc.json.new'), '{"for');
     expect(Registry.open(dir).list()).toHaveLength(1);
+  });
+
+  test('says that the disk is full, and keeps what it has', async () => {
+    const registry = Registry.open(dir);
+    await registry.put(makeRecord());
+    symlinkSync('/dev/full', join(dir, 'abc.json.new'));
+    await expect(registry.put(makeRecord({ mounted: false }))).rejects.toMatchObject({
+      code: 'NO_SPACE',
+      message: expect.stringContaining('no space is left'),
+    });
+    expect(registry.find('abc')?.mounted).toBe(true);
+    expect(Registry.open(dir).list()).toEqual([makeRecord()]);
+    expect(readdirSync(dir)).toEqual(['abc.json']);
   });
 
   test.each([
