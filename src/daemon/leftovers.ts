@@ -31,7 +31,7 @@ export interface OrphanOptions {
   /** The program of a volume server, by its file's name. */
   readonly serverScript: string;
   /** Instead of process.kill. */
-  readonly kill?: (pid: number, signal: NodeJS.Signals) => void;
+  readonly kill?: (pid: number, signal: NodeJS.Signals) => unknown;
   readonly timeouts?: {
     readonly answerMs: number;
     readonly closeMs: number;
@@ -59,7 +59,7 @@ export async function stopOrphans(options: OrphanOptions): Promise<void> {
 async function stopOrphan(orphan: Orphan, options: OrphanOptions): Promise<void> {
   const {
     logger,
-    kill = process.kill,
+    kill = (pid, signal) => process.kill(pid, signal),
     timeouts = { answerMs: ANSWER_TIMEOUT_MS, closeMs: CLOSE_TIMEOUT_MS, killMs: KILL_TIMEOUT_MS },
   } = options;
   const about = { session: orphan.sessionId, server: orphan.pid };
