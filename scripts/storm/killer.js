@@ -1,0 +1,124 @@
+/**
+ * Kills volume servers, each at a random moment of its life.
+ *
+ * A server takes some 100 ms of a CPU to start: were all of them killed all the time, nothing else
+ * would ever run. So in the worse modes few killers go from session to session.
+ */
+
+import { readdirSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { kill } from './host.js';
+
+const POLL_MS = 2;
+/** How long a killer stays with a session before it goes to the next, in milliseconds. */
+const STAY_MS = 2500;
+
+/**
+ * How each mode kills: how many killers there are (one a session if that is not said), how long a
+ * server lives, in milliseconds from when its process is there or from when it opens its volume, and
+ * what part of the servers may live for longer, so that the work goes on.
+ *
+ * @typedef {{ killers?: number, from: 'process' | 'opening', lifeMs: [number, number], spared: number }} Mode
+ * @type {Record<string, Mode>}
+ */
+export const MODES = {
+  /** Not at all: what fails then is wrong without a storm. */
+  none: { killers: 0, from: 'process', lifeMs: [0, 0], spared: 0 },
+  calm: { from: 'process', lifeMs: [1000, 3000], spared: 0 },
+  storm: { killers: 2, from: 'opening', lifeMs: [20, 100], spared: 0.1 },
+  /** While the log is replayed, while the kernel sends again, while what it sent again is answered. */
+  targeted: { killers: 2, from: 'opening', lifeMs: [0, 30], spared: 0.25 },
+  /** Also before a line of ours has run. */
+  newborn: { killers: 1, from: 'process', lifeMs: [0, 150], spared: 0.25 },
+};
+
+/** How long one that is spared lives, in milliseconds. */
+const SPARED_MS = [150, 700];
+
+export class Killer {
+  kills = 0;
+  /** Of each mode. @type {Record<string, number>} */
+  killsByMode = {};
+  /** Servers that were ever seen. */
+  seen = new Set();
+  #host;
+  #random;
+  #sessions;
+
+  /** @param {{ host: import('./host.js').Host, random: ReturnType<typeof import('./random.js').makeRandom>, sessions: string[] }} options */
+  constructor({ host, random, sessions }) {
+    this.#host = host;
+    this.#random = random;
+    this.#sessions = sessions;
+  }
+
+  /** Kills in one mode until then. @param {string} name @param {number} endsAt */
+  async run(name, endsAt) {
+    const mode = MODES[name];
+    if (mode?.killers === 0) await delay(endsAt - Date.now());
+    if (mode === undefined) throw new Error(`There is no mode "${name}"`);
+    const count = mode.killers ?? this.#sessions.length;
+    const isRoving = mode.killers !== undefined;
+    const kills = this.kills;
+    await Promise.all(
+      Array.from({ length: count }, (_, index) => this.#hunt({ mode, index, isRoving, endsAt })),
+    );
+    this.killsByMode[name] = (this.killsByMode[name] ?? 0) + this.kills - kills;
+  }
+
+  async #hunt({ mode, index, isRoving, endsAt }) {
+    const count = this.#sessions.length;
+    for (let turn = index; Date.now() < endsAt; turn += mode.killers ?? 0) {
+      const session = this.#sessions[turn % count] ?? '';
+      const stayEndsAt = isRoving ? Math.min(endsAt, Date.now() + STAY_MS) : endsAt;
+      let last = 0;
+      while (Date.now() < stayEndsAt) {
+        const pid = await this.#nextServer(session, last, stayEndsAt);
+        if (pid === undefined) break;
+        last = pid;
+        await this.#let(pid, mode, stayEndsAt);
+        if (kill(pid)) this.kills += 1;
+      }
+    }
+  }
+
+  /** One that is not the last one, which may still be about to end. */
+  async #nextServer(session, last, endsAt) {
+    while (Date.now() < endsAt) {
+      const pid = this.#host.servers().get(session);
+      if (pid !== undefined && pid !== last) {
+        this.seen.add(pid);
+        return pid;
+      }
+      await delay(POLL_MS);
+    }
+    return undefined;
+  }
+
+  async #let(pid, { from, lifeMs, spared }, endsAt) {
+    const isSpared = this.#random.chance(spared);
+    if (from === 'opening' || isSpared) {
+      while (Date.now() < endsAt && !hasOpened(pid)) await delay(POLL_MS);
+    }
+    const [least, most] = isSpared ? SPARED_MS : lifeMs;
+    await delay(this.#random.whole(least, most));
+  }
+}
+
+/** It has the log of its volume open, or is gone. */
+function hasOpened(pid) {
+  const dir = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(dir).some((fd) => /\/log\/[^/]+$/.test(readlink(`${dir}/${fd}`)));
+  } catch {
+    return true;
+  }
+}
+
+function readlink(path) {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}

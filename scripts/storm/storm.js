@@ -1,0 +1,199 @@
+/**
+ * The kill storm: clients at work on mounts whose servers are killed all the time; then what they did
+ * is compared with what is there, and again after the daemon was started anew.
+ *
+ * Rule: nothing may go wrong. There is no kind of failure that is expected, retried or left out.
+ */
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkSessions, findLoggedErrors } from './checks.js';
+import { runClient } from './clients.js';
+import { Host } from './host.js';
+import { Killer } from './killer.js';
+import { deriveSeed, makeRandom } from './random.js';
+
+/** After the storm each client ends the round that it has begun; then it counts as hung. */
+const GRACE_MS = 180_000;
+const PHASE_TIMEOUT_MS = 180_000;
+/** Clients that check at the same time. */
+const CHECKS_AT_ONCE = 2;
+
+/** Each in a session of its own. */
+export const WORKLOADS = [
+  'names',
+  'append',
+  'random-writes',
+  'versions',
+  'history',
+  'git',
+  'npm',
+  'sqlite',
+  'tar',
+  'syncing',
+  'locks',
+  'listings',
+];
+/** These once more, in one session together. */
+const MIXED = ['names', 'append', 'random-writes', 'versions', 'syncing', 'pulse'];
+
+/**
+ * @typedef {{ name: string, workloads: string[], id: string, mount: string }} Session
+ * @typedef {{ workload: string, processes: number, session: Session, dir: string, plain: string, seed: number }} Job
+ * @typedef {{ seconds: number, seed: number, modes: string[], workloads?: string[], log?: (text: string) => void }} StormOptions
+ */
+
+/** @param {StormOptions} options */
+export async function runStorm(options) {
+  const plain = mkdtempSync(join(tmpdir(), 'sessfs-storm-plain-'));
+  const host = new Host();
+  try {
+    return await new Storm(options, host, plain).run();
+  } finally {
+    host.cleanUp();
+    rmSync(plain, { recursive: true, force: true });
+  }
+}
+
+class Storm {
+  #options;
+  #host;
+  #plain;
+  #failures = [];
+  #operations = {};
+  #latenciesMs = [];
+
+  /** @param {StormOptions} options */
+  constructor(options, host, plain) {
+    this.#options = options;
+    this.#host = host;
+    this.#plain = plain;
+  }
+
+  async run() {
+    const { seconds, seed, modes } = this.#options;
+    await this.#host.start();
+    const sessions = await this.#makeSessions();
+    const jobs = await this.#plan(sessions);
+    this.#log(`${sessions.length} sessions, ${jobs.length} workloads`);
+    await this.#phase(jobs, 'prepare');
+    const killer = new Killer({
+      host: this.#host,
+      random: makeRandom(deriveSeed(seed, 'killer')),
+      sessions: sessions.map(({ id }) => id),
+    });
+    const beganAt = Date.now();
+    const endsAt = beganAt + seconds * 1000;
+    const work = this.#work(jobs, endsAt);
+    for (const [index, mode] of modes.entries()) {
+      await killer.run(mode, beganAt + ((index + 1) * seconds * 1000) / modes.length);
+      this.#log(`${mode}: ${killer.killsByMode[mode]} kills`);
+    }
+    await work;
+    const restarts = await this.#check(jobs, sessions, 'after the storm');
+    this.#log('the daemon is started anew');
+    const exitCode = await this.#host.stop();
+    if (exitCode !== 0) this.#fail('daemon', `it ended with ${exitCode}`);
+    await this.#host.start();
+    await this.#check(jobs, sessions, 'after a restart');
+    this.#failures.push(...findLoggedErrors(this.#host.log));
+    return {
+      seed,
+      seconds,
+      kills: killer.killsByMode,
+      servers: killer.seen.size,
+      restarts,
+      operations: this.#operations,
+      pauses: summarize(this.#latenciesMs),
+      failures: this.#failures,
+    };
+  }
+
+  /** @returns {Promise<Session[]>} */
+  async #makeSessions() {
+    const chosen = this.#options.workloads ?? WORKLOADS;
+    const plans = chosen.map((workload) => ({ name: workload, workloads: [workload] }));
+    if (this.#options.workloads === undefined) plans.push({ name: 'mixed', workloads: MIXED });
+    else plans.forEach((plan) => plan.workloads.push('pulse'));
+    const sessions = [];
+    for (const plan of plans) {
+      const { id, mountPoint } = await this.#host.command('create', plan.name);
+      sessions.push({ ...plan, id, mount: mountPoint });
+    }
+    return sessions;
+  }
+
+  /** @returns {Promise<Job[]>} */
+  async #plan(sessions) {
+    const jobs = [];
+    for (const session of sessions) {
+      for (const workload of session.workloads) {
+        const { processes } = await import(`./workloads/${workload}.js`);
+        const plain = join(this.#plain, `${session.name}-${workload}`);
+        mkdirSync(plain);
+        const seed = deriveSeed(this.#options.seed, session.name);
+        const dir = join(session.mount, workload);
+        jobs.push({ workload, processes, session, dir, plain, seed });
+      }
+    }
+    return jobs;
+  }
+
+  async #work(jobs, endsAt) {
+    const clients = jobs.flatMap((job) =>
+      Array.from({ length: job.processes }, (_, worker) => ({ job, worker })),
+    );
+    const runs = clients.map(async ({ job, worker }) => {
+      const timeoutMs = endsAt - Date.now() + GRACE_MS;
+      this.#note(job, 'work', await runClient('work', { ...job, worker, endsAt }, timeoutMs));
+    });
+    await Promise.all(runs);
+  }
+
+  /** One phase of every workload, a few at a time. */
+  async #phase(jobs, phase, when = '') {
+    const waiting = [...jobs];
+    const next = async () => {
+      for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+        const plan = { ...job, worker: 0, endsAt: 0 };
+        this.#note(job, `${phase} ${when}`, await runClient(phase, plan, PHASE_TIMEOUT_MS));
+      }
+    };
+    await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, next));
+  }
+
+  async #check(jobs, sessions, when) {
+    await this.#phase(jobs, 'verify', when);
+    const { problems, restarts } = await checkSessions(this.#host, sessions);
+    for (const { what, problem } of problems) this.#fail(`${what} ${when}`, problem);
+    this.#log(`checked ${when}: ${this.#failures.length} failures so far`);
+    return restarts;
+  }
+
+  #note({ session, workload }, phase, { operations, failures, latenciesMs }) {
+    const where = `${session.name}/${workload}`;
+    if (phase === 'work') {
+      this.#operations[where] = (this.#operations[where] ?? 0) + operations;
+      for (const latency of latenciesMs) this.#latenciesMs.push(latency);
+    }
+    for (const { at, what, problem } of failures) {
+      this.#fail(`${where}, ${phase.trim()}: ${what}`, problem, at);
+    }
+  }
+
+  #fail(what, problem, at = new Date().toISOString()) {
+    this.#failures.push({ at, what, problem });
+    this.#log(`FAILED ${at} ${what}: ${problem}`);
+  }
+
+  #log(text) {
+    this.#options.log?.(text);
+  }
+}
+
+function summarize(values) {
+  const sorted = values.toSorted((one, other) => one - other);
+  const at = (part) => Math.round(10 * (sorted[Math.floor((sorted.length - 1) * part)] ?? 0)) / 10;
+  return { count: sorted.length, medianMs: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
+}
