@@ -75,6 +75,8 @@ export class Dispatcher implements Exchange {
   readonly #loggedFaults = new Set<string>();
   readonly #pulse: Pulse | undefined;
   readonly #poison: ReadonlySet<number>;
+  /** Of the message that is being handled, for an answer that comes later. */
+  #beganAt = 0;
   /** Resent requests that wait for a promise. */
   #resentPending = 0;
   /** What was agreed at INIT is not known, because INIT may yet come. */
@@ -118,6 +120,7 @@ export class Dispatcher implements Exchange {
     const pulse = this.#pulse;
     pulse?.begin(uniqueLow, uniqueHigh & ~RESEND_BIT);
     const beganAt = this.stats.begin(opcode);
+    this.#beganAt = beganAt;
     let result: number;
     try {
       result = isWhole ? this.#run(opcode) : this.#refuseMalformed(length);
@@ -128,7 +131,7 @@ export class Dispatcher implements Exchange {
       this.#send(this.reply, result, uniqueLow, uniqueHigh);
     }
     pulse?.end();
-    this.stats.end(opcode, beganAt);
+    if (result !== DEFERRED) this.stats.end(opcode, beganAt);
   }
 
   takeDirReply(sizeBytes: number): DirReply {
@@ -140,8 +143,10 @@ export class Dispatcher implements Exchange {
 
   sendDirReply(reply: DirReply, done: Promise<void> | void): typeof DEFERRED {
     const { opcode, uniqueLow, uniqueHigh } = this.frame;
+    const beganAt = this.#beganAt;
     const finish = (result: number): void => {
       this.#send(reply, result, uniqueLow, uniqueHigh);
+      this.stats.end(opcode, beganAt);
       const isUsual = reply.bytes.length === OUT_HEADER_BYTES + DIR_REPLY_BYTES;
       if (isUsual && this.#spareDirReplies.length < MAX_SPARE_DIR_REPLIES) {
         this.#spareDirReplies.push(reply);
@@ -162,6 +167,7 @@ export class Dispatcher implements Exchange {
 
   defer<T>(promise: Promise<T>, encode: (reply: Reply, value: T) => number): typeof DEFERRED {
     const { opcode, uniqueLow, uniqueHigh } = this.frame;
+    const beganAt = this.#beganAt;
     // There is one reply buffer: what is encoded in it is sent before anything else can run.
     const finish = (encodeResult: () => number): void => {
       let result: number;
@@ -171,6 +177,7 @@ export class Dispatcher implements Exchange {
         result = -this.#errnoOf(error, opcode);
       }
       this.#send(this.reply, result, uniqueLow, uniqueHigh);
+      this.stats.end(opcode, beganAt);
     };
     this.#whenSent(
       promise.then(

@@ -202,6 +202,11 @@ export class Log {
     return this.#readOnly;
   }
 
+  /** How long the oldest record that is not on disk has not been, in milliseconds; 0 if all are. */
+  get syncLagMs(): number {
+    return this.#syncer.lagMs;
+  }
+
   /** Of all segments. */
   get bytes(): number {
     return this.#sealedTotal + this.#writer.size;
@@ -263,6 +268,7 @@ export class Log {
     this.#lastCrc = crc;
     this.#lastRevision = header.revision;
     this.#lastTime = time;
+    this.#syncer.appended();
     const pos = makeLogPos(writer.header.id, offset);
     this.#recordPos = pos;
     if (metaLength > ENCODER_KEEP_BYTES) this.#encoder = new RecordEncoder(ENCODER_BYTES);
@@ -386,6 +392,7 @@ export class Log {
 
   /** What the last process left in the page cache only is the next sync's to write. */
   #adoptUnsynced({ links, syncedRevision }: Recovered): void {
+    if (this.#lastRevision > syncedRevision) this.#syncer.appended();
     for (const [index, link] of links.entries()) {
       const next = links[index + 1];
       if (next === undefined || next.header.firstRevision - 1 <= syncedRevision) continue;

@@ -39,6 +39,9 @@ export class Syncer {
   /** Of segments sealed since the last sync: open until the next. */
   #sealed: number[] = [];
   #isDirectorySynced = true;
+  /** When the first append came that no sync has begun to cover, and that the one under way covers; 0 is none. */
+  #unsyncedSinceMs = 0;
+  #syncingSinceMs = 0;
   /** Under way, and the one that those who come meanwhile wait for. */
   #current: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -57,6 +60,17 @@ export class Syncer {
 
   addNew(): void {
     this.#isDirectorySynced = false;
+  }
+
+  /** Something was appended. */
+  appended(): void {
+    if (this.#unsyncedSinceMs === 0) this.#unsyncedSinceMs = performance.now();
+  }
+
+  /** How long the oldest append waits to be on disk, in milliseconds; 0 if all are. */
+  get lagMs(): number {
+    const since = this.#syncingSinceMs === 0 ? this.#unsyncedSinceMs : this.#syncingSinceMs;
+    return since === 0 ? 0 : performance.now() - since;
   }
 
   sync(): Promise<void> {
@@ -91,6 +105,8 @@ export class Syncer {
     const sealed = this.#sealed;
     this.#sealed = [];
     this.#isDirectorySynced = true;
+    this.#syncingSinceMs = this.#unsyncedSinceMs;
+    this.#unsyncedSinceMs = 0;
     try {
       await settle([...sealed, fd].map((each) => disk.syncData(each)));
       if (!isDirectorySynced) await syncDirectory(disk, dir);
@@ -101,6 +117,7 @@ export class Syncer {
     } finally {
       for (const each of sealed) disk.close(each);
     }
+    this.#syncingSinceMs = 0;
     this.durableRevision = revision;
     this.durableTime = time;
     syncedFile.write(revision);

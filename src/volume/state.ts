@@ -62,6 +62,12 @@ export class State {
   /** INVARIANT: the second of the newest entry in the time key space: each second has one, its first. */
   timeIndexed: number;
 
+  readonly cache = {
+    inode: { lookups: 0, misses: 0 },
+    name: { lookups: 0, misses: 0 },
+    region: { lookups: 0, misses: 0 },
+  };
+
   readonly #inodes = new Map<Ino, InodeRecord>();
   readonly #regions = new Map<Ino, Map<number, readonly Extent[]>>();
   readonly #directories = new Map<Ino, Directory>();
@@ -110,8 +116,10 @@ export class State {
 
   /** Also finds removed inodes (nlink 0): whether they count is the caller's question. */
   findInode(ino: Ino): InodeRecord | undefined {
+    this.cache.inode.lookups += 1;
     const cached = this.#inodes.get(ino);
     if (cached !== undefined) return cached;
+    this.cache.inode.misses += 1;
     const value = this.index.get(inodeKey(ino));
     if (value === undefined) return undefined;
     const inode = decodeInode(ino, value);
@@ -138,10 +146,12 @@ export class State {
 
   getRegion(inode: InodeRecord, region: number): readonly Extent[] {
     if (region === 0 && inode.inline !== undefined) return inode.inline;
+    this.cache.region.lookups += 1;
     let regions = this.#regions.get(inode.ino);
     const cached = regions?.get(region);
     if (cached !== undefined) return cached;
     if (!inode.leaves.has(region)) return NO_EXTENTS;
+    this.cache.region.misses += 1;
     const value = this.index.get(regionKey(inode.ino, region));
     const extents = value === undefined ? NO_EXTENTS : decodeRegion(value, region);
     if (regions === undefined) this.#regions.set(inode.ino, (regions = new Map()));
@@ -177,6 +187,7 @@ export class State {
   // --- names --------------------------------------------------------------------------------------
 
   findDentry(parent: Ino, name: Name): Dentry | undefined {
+    this.cache.name.lookups += 1;
     const directory = this.#directories.get(parent);
     if (directory !== undefined) {
       const dentry = directory.entries.get(name);
@@ -184,6 +195,7 @@ export class State {
         return dentry;
       }
     }
+    this.cache.name.misses += 1;
     const value = this.index.get(dentryKey(parent, hashName(name), name));
     if (value === undefined) return undefined;
     const dentry = decodeDentry(value);

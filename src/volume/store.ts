@@ -64,6 +64,17 @@ export interface VolumeStatus {
   readonly liveBytes: number;
   readonly versions: number;
   readonly logBytes: number;
+  /** How long the oldest change that is not on disk has not been, in milliseconds; 0 if all are. */
+  readonly syncLagMs: number;
+  readonly cache: Readonly<Record<CacheName, CacheCount>>;
+}
+
+export type CacheName = 'inode' | 'name' | 'region';
+
+/** Look-ups since the volume was opened, and how many of them had to ask the index. */
+export interface CacheCount {
+  readonly lookups: number;
+  readonly misses: number;
 }
 
 /** Who makes a change, resolved once per process. */

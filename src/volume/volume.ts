@@ -180,6 +180,8 @@ export class Volume implements Core, VolumeControl {
       liveBytes: state.liveBytes,
       versions: state.versions,
       logBytes: log.bytes,
+      syncLagMs: log.syncLagMs,
+      cache: state.cache,
     };
   }
 

@@ -132,3 +132,38 @@ describe('Log.sync', () => {
     expect(revisionsOf((await openLog(disk)).seen)).toEqual([1]);
   });
 });
+
+describe('Log.syncLagMs', () => {
+  test('is 0 when everything is on disk, and grows from the first append that is not', async () => {
+    const { log } = await openLog(new MemoryDisk(), { create: true });
+    expect(log.syncLagMs).toBe(0);
+    appendOne(log, 1);
+    const lag = log.syncLagMs;
+    expect(lag).toBeGreaterThan(0);
+    appendOne(log, 2);
+    expect(log.syncLagMs).toBeGreaterThan(lag);
+    await log.sync();
+    expect(log.syncLagMs).toBe(0);
+    await log.close();
+  });
+
+  test('counts from what came while a sync was under way, once that is over', async () => {
+    const disk = new MemoryDisk();
+    const { log } = await openLog(disk, { create: true });
+    appendOne(log, 1);
+    const gate = makeGate();
+    disk.syncGate = gate.promise;
+    const sync = log.sync();
+    const beforeMs = performance.now();
+    appendOne(log, 2);
+    const sinceMs = performance.now() - beforeMs;
+    expect(log.syncLagMs).toBeGreaterThan(sinceMs);
+    gate.open();
+    await sync;
+    expect(log.syncLagMs).toBeGreaterThan(0);
+    expect(log.syncLagMs).toBeLessThanOrEqual(performance.now() - beforeMs);
+    await log.sync();
+    expect(log.syncLagMs).toBe(0);
+    await log.close();
+  });
+});
