@@ -249,12 +249,15 @@ export interface ActorRecord {
   readonly pid: number;
   readonly command: string;
   readonly label: string | undefined;
+  /** Short name and start time of a process; undefined if it is none, or was recorded before format 2. */
+  readonly identity: string | undefined;
 }
 
 export function encodeActor(actor: ActorRecord): Buffer {
   scratch.reset().u32(actor.uid).u32(actor.gid).u32(actor.pid).string(actor.command);
   scratch.u8(actor.label === undefined ? 0 : 1);
-  return scratch.string(actor.label ?? '').view();
+  scratch.string(actor.label ?? '').u8(actor.identity === undefined ? 0 : 1);
+  return scratch.string(actor.identity ?? '').view();
 }
 
 export function decodeActor(value: Uint8Array): ActorRecord {
@@ -264,8 +267,10 @@ export function decodeActor(value: Uint8Array): ActorRecord {
   const pid = reader.u32();
   const command = reader.string();
   const hasLabel = reader.u8() === 1;
-  const label = reader.string();
-  return { uid, gid, pid, command, label: hasLabel ? label : undefined };
+  const label = hasLabel ? reader.string() : void reader.string();
+  // Format 1 ends here.
+  const hasIdentity = reader.remaining > 0 && reader.u8() === 1;
+  return { uid, gid, pid, command, label, identity: hasIdentity ? reader.string() : undefined };
 }
 
 /** What the index knows of itself and of the volume as a whole; written with every batch. */

@@ -11,12 +11,13 @@ import { readFile } from 'node:fs/promises';
 
 import { SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId } from '../shared/brands.ts';
+import type { ActorRecord } from '../index/records.ts';
 import type { ActorEvent } from './events.ts';
 import type { ActorSource, Caller } from './store.ts';
 
 /** How long a pid is taken to be the same process without asking again. */
 const TRUST_MS = 1000;
-const MAX_PROCESSES = 4096;
+export const MAX_PROCESSES = 4096;
 const MAX_COMMAND_CHARS = 4096;
 
 interface Process {
@@ -26,6 +27,8 @@ interface Process {
   /** Start time and short name: another program, or another process, has another. */
   readonly identity: string;
   trustedUntilMs: number;
+  /** Its command line and label are yet to be read. */
+  undescribed: ActorEvent | undefined;
 }
 
 export interface ActorsHost {
@@ -54,6 +57,8 @@ export class Actors {
       if (nowMs < known.trustedUntilMs) return known.actor;
       if (this.#identify(caller.pid) === known.identity) {
         known.trustedUntilMs = nowMs + TRUST_MS;
+        if (known.undescribed !== undefined) this.#describeLater(known.undescribed);
+        known.undescribed = undefined;
         return known.actor;
       }
     }
@@ -64,8 +69,34 @@ export class Actors {
   intern(source: ActorSource): ActorId {
     const id = this.#host.takeActorId();
     const { uid, gid, pid, command = '', label } = source;
-    this.#host.record({ kind: 'actor', id, uid, gid, pid, command, label });
+    this.#host.record({ kind: 'actor', id, uid, gid, pid, command, label, identity: undefined });
     return id;
+  }
+
+  /**
+   * The processes that a predecessor met are the same actors here: a change of server is no change of
+   * who works.
+   *
+   * @param recent Newest first.
+   */
+  recall(recent: Iterable<readonly [ActorId, ActorRecord]>): void {
+    for (const [actor, { uid, gid, pid, command, label, identity }] of recent) {
+      if (identity === undefined || pid === 0 || this.#processes.has(pid)) continue;
+      // It died before it had read more than the short name.
+      const isUnread = label === undefined && command === shortNameIn(identity);
+      const event: ActorEvent = {
+        kind: 'actor',
+        id: actor,
+        uid,
+        gid,
+        pid,
+        command,
+        label,
+        identity,
+      };
+      const undescribed = isUnread ? event : undefined;
+      this.#processes.set(pid, { actor, uid, gid, identity, trustedUntilMs: 0, undescribed });
+    }
   }
 
   /** Resolves when everything that was being looked up is recorded. */
@@ -78,7 +109,7 @@ export class Actors {
     const { uid, gid, pid } = caller;
     const identity = this.#identify(pid);
     const actor = this.#host.takeActorId();
-    const command = /\((.*)\)/s.exec(identity)?.[1] ?? '';
+    const command = shortNameIn(identity);
     const event: ActorEvent = {
       kind: 'actor',
       id: actor,
@@ -87,14 +118,20 @@ export class Actors {
       pid,
       command,
       label: undefined,
+      identity,
     };
     this.#host.record(event);
-    this.#processes.set(pid, { actor, uid, gid, identity, trustedUntilMs: nowMs + TRUST_MS });
+    const trustedUntilMs = nowMs + TRUST_MS;
+    this.#processes.set(pid, { actor, uid, gid, identity, trustedUntilMs, undescribed: undefined });
+    this.#describeLater(event);
+    return actor;
+  }
+
+  #describeLater(event: ActorEvent): void {
     const lookup = this.#describe(event)
       .catch((error: unknown) => this.#host.report('Cannot record who made a change', error))
       .finally(() => this.#pending.delete(lookup));
     this.#pending.add(lookup);
-    return actor;
   }
 
   /** "(name) 12345", or "" for a process that is not there (any more). */
@@ -131,6 +168,8 @@ export class Actors {
     });
   }
 }
+
+const shortNameIn = (identity: string): string => /\((.*)\)/s.exec(identity)?.[1] ?? '';
 
 async function readIfThere(path: string): Promise<string> {
   try {

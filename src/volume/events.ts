@@ -129,6 +129,8 @@ export interface ActorEvent {
   readonly pid: number;
   readonly command: string;
   readonly label: string | undefined;
+  /** Of a process that came through the mount: what tells it from others of its pid, see Actors. */
+  readonly identity: string | undefined;
 }
 
 /** Gives an inode the content and attributes that it, or another, once had. Only within a batch. */
@@ -260,6 +262,7 @@ export function encodeEvent(writer: ByteWriter, event: Event): void {
     case 'actor':
       writer.u32(event.id).u32(event.uid).u32(event.gid).u32(event.pid).string(event.command);
       writer.u8(event.label === undefined ? 0 : 1).string(event.label ?? '');
+      writer.u8(event.identity === undefined ? 0 : 1).string(event.identity ?? '');
       return;
     case 'restore':
       encodeRestore(writer, event);
@@ -436,8 +439,11 @@ function readActor(reader: ByteReader): ActorEvent {
   const pid = reader.u32();
   const command = reader.string();
   const hasLabel = reader.u8() === 1;
-  const label = reader.string();
-  return { kind: 'actor', id, uid, gid, pid, command, label: hasLabel ? label : undefined };
+  const label = hasLabel ? reader.string() : void reader.string();
+  // Records of the first format end here.
+  const hasIdentity = reader.remaining > 0 && reader.u8() === 1;
+  const identity = hasIdentity ? reader.string() : undefined;
+  return { kind: 'actor', id, uid, gid, pid, command, label, identity };
 }
 
 function encodeRestore(writer: ByteWriter, event: RestoreEvent): void {

@@ -17,8 +17,10 @@ import { Errno } from '../shared/errno.ts';
 import { FsError, SessfsError } from '../shared/errors.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Clock } from '../shared/time.ts';
-import type { IndexMeta } from '../index/records.ts';
-import { Actors } from './actors.ts';
+import { actorKey, prefixEnd } from '../index/keys.ts';
+import { decodeActor } from '../index/records.ts';
+import type { ActorRecord, IndexMeta } from '../index/records.ts';
+import { Actors, MAX_PROCESSES } from './actors.ts';
 import { Answers } from './answers.ts';
 import { applyRecord } from './apply.ts';
 import { ContentReader } from './content-reader.ts';
@@ -112,6 +114,7 @@ export class Volume implements Core, VolumeControl {
       if (options.resumed === undefined) volume.cuts.cutClosed();
       await volume.cuts.settled();
       await volume.flushed();
+      if (options.resumed !== undefined) volume.actors.recall(await listRecentActors(index));
       return volume;
     } catch (error) {
       await index.close();
@@ -338,6 +341,17 @@ function openLog(
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
     onRecord: (record) => replay(into, record),
   });
+}
+
+/** Newest first; all of them must be in the index. */
+async function listRecentActors(index: Index): Promise<[ActorId, ActorRecord][]> {
+  const recent: [ActorId, ActorRecord][] = [];
+  const gte = Buffer.from(actorKey(0 as ActorId));
+  const range = { gte, lt: prefixEnd(gte.subarray(0, 1)), reverse: true, limit: MAX_PROCESSES };
+  for await (const [key, value] of index.scan(range)) {
+    recent.push([key.readUInt32BE(1) as ActorId, decodeActor(value)]);
+  }
+  return recent;
 }
 
 const isIndexAhead = (error: unknown): boolean =>

@@ -31,7 +31,11 @@ export class Bench {
   readonly log: { level: string; message: string; fields: object }[] = [];
   info: ConnectionInfo | undefined;
 
-  constructor(fileSystem: FileSystem, init: DispatcherOptions['init'] = {}) {
+  constructor(
+    fileSystem: FileSystem,
+    init: DispatcherOptions['init'] = {},
+    more: Pick<DispatcherOptions, 'poison' | 'pulse'> = {},
+  ) {
     const keep =
       (level: string) =>
       (fields: object, message: string): void =>
@@ -41,6 +45,7 @@ export class Bench {
       fileSystem,
       logger: { warn: keep('warn'), error: keep('error') },
       init,
+      ...more,
       onInit: (info) => (this.info = info),
     });
   }
