@@ -49,8 +49,11 @@ export class Frame implements Request {
   readonly #views: (Uint8Array | undefined)[] = [];
 
   constructor(capacityBytes: number) {
-    // Not from Buffer's pool: the address must stay, and pages that were never touched cost nothing.
+    // Not from Buffer's pool: the address must stay.
     this.bytes = Buffer.allocUnsafeSlow(capacityBytes);
+    // Every page is touched: where one is missing, read(2) on the device must fault it in, and a SIGKILL
+    // at that moment fails the copy, for which the client gets EIO (Linux 6.18 fuse_copy_fill()).
+    this.bytes.fill(0);
     this.view = new DataView(this.bytes.buffer);
     this.address = addressOf(this.bytes);
   }

@@ -172,8 +172,12 @@ describe('other values', () => {
   test('times and actors are decoded as they were encoded', () => {
     const label = fc.option(text, { nil: undefined });
     const actors = fc.record({
-      ...{ uid: u32, gid: u32, pid: u32, command: text },
-      ...{ label, identity: label },
+      uid: u32,
+      gid: u32,
+      pid: u32,
+      command: text,
+      label,
+      identity: label,
     });
     fc.assert(
       fc.property(fc.record({ revision, pos }), actors, (record, each) => {
@@ -184,10 +188,10 @@ describe('other values', () => {
   });
 
   test('an actor of format 1 is read, and has no identity', () => {
-    const actor = { uid: 1, gid: 2, pid: 3, command: 'sh', label: 'me', identity: undefined };
-    const bytes = Buffer.from(encodeActor(actor));
+    const old = { uid: 1, gid: 2, pid: 3, command: 'sh', label: 'me', identity: undefined };
+    const bytes = Buffer.from(encodeActor(old));
     // has identity u8 and its length u16, which it does not have.
-    expect(decodeActor(bytes.subarray(0, -3))).toEqual(actor);
+    expect(decodeActor(bytes.subarray(0, -3))).toEqual(old);
   });
 
   test('the state record is decoded as it was encoded, and not when it is of another format', () => {

@@ -19,7 +19,7 @@ const FATTR_SIZE = 8;
 const FATTR_MTIME = 32;
 const FATTR_FH = 64;
 
-const { concat } = Buffer;
+const concat = (parts: Buffer[]): Buffer => Buffer.concat(parts);
 
 export const mknod = (nodeid: number, name: string, mode = 0o100644, rdev = 0): Message => ({
   opcode: Opcode.MKNOD,

@@ -130,7 +130,7 @@ export class Server {
       if (isFile) readFile(volume, ino, 0, bytes);
       const names = isDir && nlink > 0 ? await volume.listings.listAll(ino) : [];
       inodes.push({
-        ...{ ino, mode, nlink, uid, gid, rdev, size, mtime, ctime, target },
+        attributes: { ino, mode, nlink, uid, gid, rdev, size, mtime, ctime, target },
         xattrs: [...(inode.xattrs ?? [])].map(([name, value]) => `${name}=${value.toString()}`),
         content: bytes.toString('base64'),
         names: names.map((each) => `${each.name} ${each.ino}`),
