@@ -43,6 +43,9 @@ export async function openVolume(
     ...(options.isNew ? { create: { uid: options.uid, gid: options.gid, mode: ROOT_MODE } } : {}),
   });
   volume.report = (message, error) => logger.error({ err: error }, message);
+  if (volume.indexProblem !== undefined) {
+    logger.warn({ problem: volume.indexProblem }, 'The index was made anew from the log');
+  }
   const { tornTail } = volume.log;
   if (tornTail !== undefined) {
     logger.warn({ tornTail }, 'The end of the log was torn, and never on disk: it was cut off');

@@ -26,6 +26,9 @@ import type { Frame } from './frame.ts';
 import type { SetAttr } from './file-system.ts';
 import type { Reply } from './reply.ts';
 
+/** The kernel's umode_t: what is above it is no mode. */
+const MODE_BITS = 0xffff;
+
 export function getattr(x: Exchange): number {
   const { frame } = x;
   const fh = (frame.u32(40) & FUSE_GETATTR_FH) === 0 ? undefined : frame.u64(48);
@@ -51,7 +54,7 @@ function decodeSetAttr(frame: Frame): SetAttr {
   if (valid & FATTR_ATIME) change.atime = valid & FATTR_ATIME_NOW ? 'now' : frame.time(72, 96);
   if (valid & FATTR_MTIME) change.mtime = valid & FATTR_MTIME_NOW ? 'now' : frame.time(80, 100);
   if (valid & FATTR_CTIME) change.ctime = frame.time(88, 104);
-  if (valid & FATTR_MODE) change.mode = frame.u32(108);
+  if (valid & FATTR_MODE) change.mode = frame.u32(108) & MODE_BITS;
   if (valid & FATTR_UID) change.uid = frame.u32(116);
   if (valid & FATTR_GID) change.gid = frame.u32(120);
   if (valid & FATTR_KILL_SUIDGID) change.killSuidGid = true;

@@ -42,6 +42,13 @@ const MAX_LOGGED_FAULTS = 200;
 /** In the upper half of a unique, as a number for bitwise operators. */
 const RESEND_BIT = UNIQUE_RESEND_HIGH | 0;
 
+/** The kernel takes no reply to these, whatever they hold. */
+const UNANSWERED: ReadonlySet<number> = new Set([
+  Opcode.FORGET,
+  Opcode.BATCH_FORGET,
+  Opcode.NOTIFY_REPLY,
+]);
+
 export interface DispatcherOptions {
   readonly device: Device;
   readonly fileSystem: FileSystem;
@@ -123,7 +130,7 @@ export class Dispatcher implements Exchange {
     this.#beganAt = beganAt;
     let result: number;
     try {
-      result = isWhole ? this.#run(opcode) : this.#refuseMalformed(length);
+      result = isWhole ? this.#run(opcode, length) : this.#refuseMalformed(length);
     } catch (error) {
       result = -this.#errnoOf(error, opcode);
     }
@@ -239,38 +246,37 @@ export class Dispatcher implements Exchange {
     return true;
   }
 
-  #run(opcode: number): number {
+  #run(opcode: number, received: number): number {
     if (this.frame.resent && this.#isPoisoned()) return -Errno.EIO;
     const operation = OPERATIONS[opcode];
-    if (operation === undefined) return this.#runOther(opcode);
-    if (this.frame.length < operation.minBytes) return this.#refuseMalformed(this.frame.length);
+    if (operation === undefined) return this.#runOther(opcode, received);
+    if (this.frame.length < operation.minBytes) return this.#refuseMalformed(received);
     return operation.run(this);
   }
 
-  #runOther(opcode: number): number {
-    if (opcode === Opcode.INIT) return this.#init();
+  #runOther(opcode: number, received: number): number {
+    if (opcode === Opcode.INIT) return this.#init(received);
     this.#logFault(`unknown opcode ${opcode}`, () => {
       this.#logger.warn({ opcode }, 'The kernel sent an operation that is not known');
     });
     return -Errno.ENOSYS;
   }
 
-  #refuseMalformed(length: number): number {
+  /** @param received Bytes that came, whatever the header says of them: whoever sent 40 waits. */
+  #refuseMalformed(received: number): number {
     const operation = opcodeName(this.frame.opcode);
     this.#logFault(`malformed ${operation}`, () => {
-      this.#logger.error({ operation, length }, 'The kernel sent a message of a wrong length');
+      const fields = { operation, length: received };
+      this.#logger.error(fields, 'The kernel sent a message of a wrong length');
     });
     // Too short to tell whom to answer, or a message that must not be answered.
-    const { opcode } = this.frame;
-    if (length < IN_HEADER_BYTES || opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET) {
-      return NO_REPLY;
-    }
-    return -Errno.EIO;
+    const isUnanswered = received < IN_HEADER_BYTES || UNANSWERED.has(this.frame.opcode);
+    return isUnanswered ? NO_REPLY : -Errno.EIO;
   }
 
-  #init(): number {
+  #init(received: number): number {
     const { frame, reply } = this;
-    if (frame.length < 56) return this.#refuseMalformed(frame.length);
+    if (frame.length < 56) return this.#refuseMalformed(received);
     const flags = frame.u32(52);
     const isExtended = (flags & InitFlag.INIT_EXT) !== 0 && frame.length >= 60;
     const [major, minor] = [frame.u32(40), frame.u32(44)];

@@ -26,6 +26,8 @@ import type { Request } from './file-system.ts';
 import { addressOf } from './libc.ts';
 
 const TWO_32 = 4294967296;
+const SLASH = 0x2f;
+const DOT = 0x2e;
 
 /** Sizes and offsets from here on are refused with EFBIG: they are no exact numbers any more. */
 export const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
@@ -65,7 +67,13 @@ export class Frame implements Request {
    * @returns False if that is no message: nobody can be answered.
    */
   decodeHeader(length: number): boolean {
-    if (length < IN_HEADER_BYTES) return false;
+    if (length < IN_HEADER_BYTES) {
+      // Nothing of the message before it may be taken for its own.
+      this.opcode = 0;
+      this.unique = this.uniqueLow = this.uniqueHigh = 0;
+      this.resent = false;
+      return false;
+    }
     const view = this.view;
     this.opcode = view.getUint32(IN_OPCODE, true);
     const low = view.getUint32(IN_UNIQUE, true);
@@ -106,8 +114,16 @@ export class Frame implements Request {
     return this.u64(offset) as NodeId;
   }
 
+  /**
+   * Seconds beyond 2^53 become the furthest that is exact, as other file systems have a latest time.
+   *
+   * @throws {FsError} EINVAL If the nanoseconds are a second or more.
+   */
   time(secOffset: number, nsecOffset: number): Time {
-    return { sec: this.i64(secOffset), nsec: this.u32(nsecOffset) };
+    const nsec = this.u32(nsecOffset);
+    if (nsec >= 1e9) throw new FsError(Errno.EINVAL, `${nsec} nanoseconds`);
+    const sec = this.i64(secOffset);
+    return { sec: Math.min(MAX_OFFSET, Math.max(-MAX_OFFSET, sec)), nsec };
   }
 
   /** The string that starts here, without the NUL that must end it within the message. */
@@ -128,12 +144,23 @@ export class Frame implements Request {
    * The name that starts here.
    *
    * @throws {FsError} ENAMETOOLONG The kernel itself allows 1024 bytes.
-   * @throws {FsError} EINVAL If it is empty or has no end.
+   * @throws {FsError} EINVAL If it has no end, or is none: empty, ".", "..", or with a "/".
    */
   name(offset: number): Name {
-    const end = this.#findEnd(offset);
-    if (end - offset > NAME_MAX_BYTES) throw new FsError(Errno.ENAMETOOLONG);
-    if (end === offset) throw new FsError(Errno.EINVAL, 'a name is empty');
+    const { bytes, length } = this;
+    let end = offset;
+    for (; end < length; end += 1) {
+      const byte = bytes[end];
+      if (byte === 0) break;
+      if (byte === SLASH) throw new FsError(Errno.EINVAL, 'a name with a "/"');
+    }
+    if (end >= length) throw new FsError(Errno.EINVAL, 'a name is not terminated');
+    const nameLength = end - offset;
+    if (nameLength > NAME_MAX_BYTES) throw new FsError(Errno.ENAMETOOLONG);
+    const isDots = bytes[offset] === DOT && (nameLength === 1 || bytes[offset + 1] === DOT);
+    if (nameLength === 0 || (nameLength <= 2 && isDots)) {
+      throw new FsError(Errno.EINVAL, 'no name of an entry');
+    }
     return this.bytes.toString('latin1', offset, end) as Name;
   }
 

@@ -6,6 +6,7 @@
  * of an uncut version, a read under way) keeps what it saw.
  */
 
+import { DATA_CHUNK_BYTES } from '../log/record.ts';
 import type { LogPos, Revision } from '../shared/brands.ts';
 import type { ByteReader, ByteWriter } from '../shared/bytes.ts';
 
@@ -124,6 +125,7 @@ export function encodeExtents(
 export function decodeExtents(reader: ByteReader, region: number): Extent[] {
   const base = region * REGION_BYTES;
   const extents: Extent[] = [];
+  let end = base;
   for (let count = reader.u32(); count > 0; count--) {
     const flags = reader.u8();
     const offset = reader.u32() + base;
@@ -134,7 +136,21 @@ export function decodeExtents(reader: ByteReader, region: number): Extent[] {
     const whole = (flags & WHOLE_CHUNK) !== 0;
     const skip = whole ? 0 : reader.u32();
     const chunkLength = whole ? length : reader.u32();
-    extents.push({ offset, length, pos, skip, chunkLength, crc, since });
+    const extent = { offset, length, pos, skip, chunkLength, crc, since };
+    assertExtent(extent);
+    if (offset < end || offset + length > base + REGION_BYTES) {
+      throw new RangeError(`Extent out of its place: ${offset}, ${length} bytes`);
+    }
+    end = offset + length;
+    extents.push(extent);
   }
   return extents;
+}
+
+/** @throws {RangeError} If it is no piece of a chunk: whoever reads it takes as much memory as it says. */
+export function assertExtent(extent: Extent): void {
+  const { offset, length, pos, skip, chunkLength } = extent;
+  const isPiece = length > 0 && skip + length <= chunkLength && chunkLength <= DATA_CHUNK_BYTES;
+  if (isPiece && pos >= 0 && offset >= 0) return;
+  throw new RangeError(`No extent: ${length} bytes at ${skip} of ${chunkLength}`);
 }

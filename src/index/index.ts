@@ -14,6 +14,9 @@ import { SessfsError } from '../shared/errors.ts';
 import { metaKey, prefixEnd } from './keys.ts';
 import { decodeMeta, encodeMeta, INDEX_FORMAT } from './records.ts';
 import type { IndexMeta } from './records.ts';
+import { sealValue, unsealValue } from './sealed-value.ts';
+
+const DAMAGE_HINT = 'Make the index anew from the log: sessfs fsck SESSION --rebuild-index';
 
 type Database = Level<Buffer, Buffer>;
 
@@ -25,6 +28,10 @@ const WRITE_BUFFER_BYTES = 8 << 20;
 /** Tables of 2 MiB: the index of some million files; they are mapped, and hold no descriptor each. */
 const MAX_OPEN_TABLES = 256;
 
+/** strerror(3) of what is wrong with the host, and not with the index. */
+const HOST_PROBLEM =
+  /No space|Disk quota|Too many open|Permission denied|Read-only|Input\/output|Cannot allocate/;
+
 export interface ScanOptions {
   readonly gte: Uint8Array;
   readonly lt: Uint8Array;
@@ -34,6 +41,7 @@ export interface ScanOptions {
 }
 
 export class Index {
+  readonly #dir: string;
   readonly #db: Database;
   #batch: ReturnType<Database['batch']>;
   #pending = 0;
@@ -41,7 +49,8 @@ export class Index {
   /** INVARIANT: once a write has failed, none succeeds. */
   #failure: Error | undefined;
 
-  private constructor(db: Database) {
+  private constructor(dir: string, db: Database) {
+    this.#dir = dir;
     this.#db = db;
     this.#batch = db.batch();
   }
@@ -77,26 +86,32 @@ export class Index {
           },
         );
       }
-      throw new SessfsError('INDEX_CORRUPT', `Cannot open index "${dir}": ${reasonOf(cause)}`, {
+      const reason = reasonOf(cause);
+      if (HOST_PROBLEM.test(reason)) {
+        throw new SessfsError('FAILED', `Cannot open index "${dir}": ${reason}`, { cause });
+      }
+      throw new SessfsError('INDEX_CORRUPT', `Cannot open index "${dir}": ${reason}`, {
         hint,
         cause,
       });
     }
-    const value = db.getSync(metaKey('state'));
-    if (value === undefined) {
+    const metaName = metaKey('state');
+    const sealed = db.getSync(metaName);
+    if (sealed === undefined) {
       const [stray] = await db.keys({ limit: 1 }).all();
-      if (stray === undefined) return { index: new Index(db), meta: undefined };
+      if (stray === undefined) return { index: new Index(dir, db), meta: undefined };
       await db.close();
       throw new SessfsError('INDEX_CORRUPT', `Cannot use index "${dir}": it has no state record`, {
         hint,
       });
     }
-    const meta = decodeMeta(value);
+    const value = unsealValue(metaName, sealed);
+    const meta = value === undefined ? undefined : decodeMeta(value);
     if (meta === undefined) {
       await db.close();
       throw new SessfsError(
         'INDEX_CORRUPT',
-        `Cannot use index "${dir}": it has another format than ${INDEX_FORMAT}`,
+        `Cannot use index "${dir}": it is damaged, or of another format than ${INDEX_FORMAT}`,
         { hint },
       );
     }
@@ -108,7 +123,7 @@ export class Index {
         { hint },
       );
     }
-    return { index: new Index(db), meta };
+    return { index: new Index(dir, db), meta };
   }
 
   /** Removes the index in a directory; it is made anew from the log at the next open. */
@@ -125,14 +140,24 @@ export class Index {
     return this.#writing !== undefined;
   }
 
-  /** What the database holds, without the pending changes. */
+  /**
+   * What the database holds, without the pending changes.
+   *
+   * @throws {SessfsError} INDEX_CORRUPT If it is damaged.
+   */
   get(key: Buffer): Buffer | undefined {
-    return this.#db.getSync(key);
+    let sealed: Buffer | undefined;
+    try {
+      sealed = this.#db.getSync(key);
+    } catch (cause) {
+      throw this.#damage(key, reasonOf(cause), cause);
+    }
+    return sealed === undefined ? undefined : this.#unseal(key, sealed);
   }
 
   /** Both are copied before this returns. */
   put(key: Buffer, value: Buffer): void {
-    this.#batch.put(key, value);
+    this.#batch.put(key, sealValue(key, value));
     this.#pending += 1;
   }
 
@@ -148,7 +173,8 @@ export class Index {
    *   that knows more than the log.
    */
   write(meta: IndexMeta, ready: Promise<void>): Promise<void> {
-    this.#batch.put(metaKey('state'), encodeMeta(meta));
+    const key = metaKey('state');
+    this.#batch.put(key, sealValue(key, encodeMeta(meta)));
     const batch = this.#batch;
     this.#batch = this.#db.batch();
     this.#pending = 0;
@@ -183,8 +209,10 @@ export class Index {
       for (;;) {
         const entries = await iterator.nextv(1000);
         if (entries.length === 0) return;
-        yield* entries;
+        for (const [key, sealed] of entries) yield [key, this.#unseal(key, sealed)];
       }
+    } catch (error) {
+      throw isCorruption(error) ? this.#damage(options.gte, reasonOf(error), error) : error;
     } finally {
       await iterator.close();
     }
@@ -204,7 +232,10 @@ export class Index {
       limit: 1,
     });
     try {
-      return await iterator.next();
+      const entry = await iterator.next();
+      return entry && [entry[0], this.#unseal(entry[0], entry[1])];
+    } catch (error) {
+      throw isCorruption(error) ? this.#damage(options.gte, reasonOf(error), error) : error;
     } finally {
       await iterator.close();
     }
@@ -212,7 +243,7 @@ export class Index {
 
   /** For what is computed from content and not from the log (hashes): written at once. */
   async remember(key: Buffer, value: Buffer): Promise<void> {
-    await this.#db.put(Buffer.from(key), Buffer.from(value));
+    await this.#db.put(Buffer.from(key), Buffer.from(sealValue(key, value)));
   }
 
   /** Bytes that a key range takes on disk, about. */
@@ -229,6 +260,26 @@ export class Index {
     await this.#batch.close();
     await this.#db.close();
   }
+
+  #unseal(key: Uint8Array, sealed: Buffer): Buffer {
+    const value = unsealValue(key, sealed);
+    if (value === undefined) throw this.#damage(key, 'its checksum fails');
+    return value;
+  }
+
+  #damage(key: Uint8Array, problem: string, cause?: unknown): SessfsError {
+    const name = Buffer.from(key).toString('hex');
+    return new SessfsError(
+      'INDEX_CORRUPT',
+      `Cannot read index "${this.#dir}": the value of key ${name}: ${problem}`,
+      { hint: DAMAGE_HINT, cause },
+    );
+  }
+}
+
+/** By code: LevelDB says so of a block that it cannot decode. */
+function isCorruption(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'LEVEL_CORRUPTION';
 }
 
 function isLocked(error: unknown): boolean {

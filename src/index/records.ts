@@ -6,7 +6,7 @@ import type { ActorId, Ino, LogPos, Name, Revision } from '../shared/brands.ts';
 import { ByteReader, ByteWriter } from '../shared/bytes.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
-import { decodeExtents, encodeExtents } from './extents.ts';
+import { decodeExtents, encodeExtents, regionOf } from './extents.ts';
 import type { Extent } from './extents.ts';
 import { RunSet } from './run-set.ts';
 
@@ -150,6 +150,10 @@ export function decodeInode(ino: Ino, value: Uint8Array, isLive = true): InodeRe
   inode.cutSize = reader.i53();
   inode.extentEnd = reader.i53();
   if (flags & Flag.LEAVES) inode.leaves = RunSet.decode(reader);
+  // Whoever goes through the regions up to the end would not come to one.
+  if (inode.leaves.end > regionOf(inode.extentEnd - 1) + 1) {
+    throw new RangeError(`Regions up to ${inode.leaves.end} of ${inode.extentEnd} bytes`);
+  }
   inode.inline = flags & Flag.INLINE ? decodeExtents(reader, 0) : undefined;
   return inode;
 }
@@ -292,10 +296,8 @@ export interface IndexMeta {
   readonly uncut: readonly { ino: Ino; actor: ActorId; since: Time }[];
 }
 
-/** The format of the keys and values here; one that is not known is refused. */
-export const INDEX_FORMAT = 2;
-/** Without `answered`: it is then taken to be `next`. Otherwise the same. */
-const INDEX_FORMAT_1 = 1;
+/** The format of the keys and values here; an index of a different one is made anew. */
+export const INDEX_FORMAT = 3;
 
 export function encodeMeta(meta: IndexMeta): Buffer {
   scratch.reset().u16(INDEX_FORMAT).string(meta.volumeId).u48(meta.applied).i53(meta.next);
@@ -309,12 +311,11 @@ export function encodeMeta(meta: IndexMeta): Buffer {
 /** @returns undefined if the value is of another format. */
 export function decodeMeta(value: Uint8Array): IndexMeta | undefined {
   const reader = new ByteReader(value);
-  const format = reader.u16();
-  if (format !== INDEX_FORMAT && format !== INDEX_FORMAT_1) return undefined;
+  if (reader.u16() !== INDEX_FORMAT) return undefined;
   const volumeId = reader.string();
   const applied = reader.u48() as Revision;
   const next = reader.i53() as LogPos;
-  const answered = format === INDEX_FORMAT_1 ? next : (reader.i53() as LogPos);
+  const answered = reader.i53() as LogPos;
   const appliedTime = reader.time();
   const nextIno = reader.i53();
   const nextActor = reader.i53();

@@ -65,10 +65,23 @@ export class RunSet {
     for (const bound of this.#bounds) writer.u32(bound);
   }
 
+  /** @throws {RangeError} If they are no runs. */
   static decode(reader: ByteReader): RunSet {
     const set = new RunSet();
-    for (let count = reader.u32(); count > 0; count--) set.#bounds.push(reader.u32());
+    const bounds = set.#bounds;
+    for (let count = reader.u32(); count > 0; count--) {
+      const bound = reader.u32();
+      const before = bounds.at(-1);
+      if (before !== undefined && bound <= before) throw new RangeError('Runs that do not ascend');
+      bounds.push(bound);
+    }
+    if (bounds.length % 2 !== 0) throw new RangeError('A run without an end');
     return set;
+  }
+
+  /** After the last member; 0 of an empty set. */
+  get end(): number {
+    return this.#bounds.at(-1) ?? 0;
   }
 
   /** How many bounds are ≤ value: odd means inside a run. */

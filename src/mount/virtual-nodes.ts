@@ -16,6 +16,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Version } from '../history/store.ts';
+import { INO_MAX } from '../shared/brands.ts';
 import type { Ino, Name, NodeId, Revision } from '../shared/brands.ts';
 import { unreachable } from '../shared/assert.ts';
 import { Errno } from '../shared/errno.ts';
@@ -188,7 +189,8 @@ function packNodeId(node: VirtualNode): NodeId | undefined {
 function unpackNodeId(nodeid: NodeId): VirtualNode | undefined {
   const tag = Math.floor((nodeid - VIRTUAL_BASE) / TAG_SPAN);
   const rest = nodeid % TAG_SPAN;
-  if (tag === TAG_HASHED) return undefined;
+  if (tag === TAG_HASHED || tag > TAG_PAST_ROOT) return undefined;
+  if (tag === TAG_PAST_ROOT && rest > INO_MAX) return undefined;
   if (tag === TAG_PAST_ROOT) return { kind: 'past', dir: rest as Ino, path: [] };
   return {
     kind: 'moment',

@@ -25,7 +25,8 @@ import { ROOT_INO } from '../shared/brands.ts';
 import type { Ino, Name, NodeId } from '../shared/brands.ts';
 import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
-import { isDirectory, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../shared/mode.ts';
+import { isDirectory, isMknodType, S_IALLUGO } from '../shared/mode.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../shared/mode.ts';
 import { NAME_MAX_BYTES } from '../shared/names.ts';
 import type { InodeRecord } from '../index/records.ts';
 import { removeXattr, setAttributes, setXattr } from '../volume/attributes.ts';
@@ -122,12 +123,13 @@ export class VolumeFileSystem implements FileSystem {
   }
 
   mknod(req: Request, parent: NodeId, name: Name, mode: number, rdev: number): Entry {
-    const type = (mode & S_IFMT) === 0 ? S_IFREG : 0;
-    return this.#make(req, parent, name, { mode: mode | type, rdev });
+    const type = (mode & S_IFMT) === 0 ? S_IFREG : mode & S_IFMT;
+    if (!isMknodType(type)) throw new FsError(Errno.EINVAL, 'mknod of no such type');
+    return this.#make(req, parent, name, { mode: (mode & S_IALLUGO) | type, rdev });
   }
 
   mkdir(req: Request, parent: NodeId, name: Name, mode: number): Entry {
-    return this.#make(req, parent, name, { mode: (mode & ~S_IFMT) | S_IFDIR });
+    return this.#make(req, parent, name, { mode: (mode & S_IALLUGO) | S_IFDIR });
   }
 
   symlink(req: Request, parent: NodeId, name: Name, target: string): Entry {
@@ -247,7 +249,7 @@ export class VolumeFileSystem implements FileSystem {
       const open = this.open(req, present.ino as number as NodeId, flags, true) as OpenReply;
       return { entry: entryOf(present), open };
     }
-    const node = { mode: (mode & ~S_IFMT) | S_IFREG };
+    const node = { mode: (mode & S_IALLUGO) | S_IFREG };
     const inode = makeNode(this.#volume, req, { parent: inoOf(parent), name }, node);
     this.#volume.cuts.opened(inode.ino, flags, req.unique);
     return { entry: entryOf(inode), open: OPEN_FILE };
@@ -260,7 +262,7 @@ export class VolumeFileSystem implements FileSystem {
     flags: number,
   ): { entry: Entry; open: OpenReply } {
     checkLive(parent);
-    const inode = makeUnnamed(this.#volume, req, inoOf(parent), (mode & ~S_IFMT) | S_IFREG);
+    const inode = makeUnnamed(this.#volume, req, inoOf(parent), (mode & S_IALLUGO) | S_IFREG);
     this.#volume.cuts.opened(inode.ino, flags, req.unique);
     return { entry: entryOf(inode), open: OPEN_FILE };
   }

@@ -29,5 +29,6 @@ export type ActorId = Brand<number, 'ActorId'>;
 export type Name = Brand<string, 'Name'>;
 
 export const ROOT_INO = 1 as Ino;
+export const INO_MAX = (2 ** 48 - 1) as Ino;
 export const NO_REVISION = 0 as Revision;
 export const SYSTEM_ACTOR = 0 as ActorId;

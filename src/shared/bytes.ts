@@ -7,6 +7,7 @@
 import type { Time } from './time.ts';
 
 const TWO_32 = 4294967296;
+const STRING_MAX_BYTES = 0xffff;
 
 /** A growing buffer that is written from the front and reused: take() hands out a view, valid until reset(). */
 export class ByteWriter {
@@ -73,8 +74,13 @@ export class ByteWriter {
     return this;
   }
 
-  /** A safe integer of either sign. */
+  /**
+   * A safe integer of either sign.
+   *
+   * @throws {RangeError} If it is none: it could not be read back.
+   */
   i53(value: number): this {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`Cannot write ${value}: no integer`);
     this.reserve(8);
     this.#view.setFloat64(this.length, value, true);
     this.length += 8;
@@ -107,8 +113,15 @@ export class ByteWriter {
     return this;
   }
 
-  /** A string of bytes behind its length (16 bits). */
+  /**
+   * A string of bytes behind its length (16 bits).
+   *
+   * @throws {RangeError} If it is longer: what follows it could not be read back.
+   */
   string(value: string): this {
+    if (value.length > STRING_MAX_BYTES) {
+      throw new RangeError(`Cannot write a string of ${value.length} bytes`);
+    }
     return this.u16(value.length).latin1(value);
   }
 
@@ -165,6 +178,8 @@ export class ByteReader {
 
   i53(): number {
     const value = this.#view.getFloat64(this.offset, true);
+    // NaN and infinities would make loops over offsets and regions endless.
+    if (!Number.isSafeInteger(value)) throw new RangeError(`Read ${value}: no integer`);
     this.offset += 8;
     return value;
   }

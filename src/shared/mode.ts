@@ -14,10 +14,16 @@ export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 export const S_ISVTX = 0o1000;
 export const S_IXGRP = 0o010;
+/** All permission bits, without the type. */
+export const S_IALLUGO = 0o7777;
 
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 export const isSymlink = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
+
+/** True of what mknod(2) makes: directories and symlinks are made in ways of their own. */
+export const isMknodType = (mode: number): boolean =>
+  [S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK].includes(mode & S_IFMT);
 
 export type FileKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'char';
 

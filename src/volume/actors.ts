@@ -18,7 +18,8 @@ import type { ActorSource, Caller } from './store.ts';
 /** How long a pid is taken to be the same process without asking again. */
 const TRUST_MS = 1000;
 export const MAX_PROCESSES = 4096;
-const MAX_COMMAND_CHARS = 4096;
+/** Of a command line or a label: either may be as long as an environment. */
+const MAX_TEXT_CHARS = 4096;
 
 interface Process {
   readonly actor: ActorId;
@@ -68,7 +69,9 @@ export class Actors {
   /** An actor that is not a process on this host, or is known already. */
   intern(source: ActorSource): ActorId {
     const id = this.#host.takeActorId();
-    const { uid, gid, pid, command = '', label } = source;
+    const { uid, gid, pid } = source;
+    const command = (source.command ?? '').slice(0, MAX_TEXT_CHARS);
+    const label = source.label?.slice(0, MAX_TEXT_CHARS);
     this.#host.record({ kind: 'actor', id, uid, gid, pid, command, label, identity: undefined });
     return id;
   }
@@ -163,8 +166,8 @@ export class Actors {
     if (command === '' && label === undefined) return;
     this.#host.record({
       ...event,
-      command: command === '' ? event.command : command.slice(0, MAX_COMMAND_CHARS),
-      label,
+      command: command === '' ? event.command : command.slice(0, MAX_TEXT_CHARS),
+      label: label?.slice(0, MAX_TEXT_CHARS),
     });
   }
 }

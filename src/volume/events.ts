@@ -12,6 +12,7 @@ import { unreachable } from '../shared/assert.ts';
 import type { Time } from '../shared/time.ts';
 import type { CutCause } from './cut-cause.ts';
 import { CUT_CAUSES } from './cut-cause.ts';
+import { assertExtent } from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
 
 /** Makes an inode and, unless parent is 0 (O_TMPFILE), its name. */
@@ -357,7 +358,10 @@ function readEvent(type: number, reader: ByteReader): Event {
     case 'batch': {
       const events: Event[] = [];
       for (let count = reader.u32(); count > 0; count--) {
-        events.push(readEvent(reader.u8(), reader));
+        const partType = reader.u8();
+        // Nor would they ever end, one in the other.
+        if (partType === EVENT_TYPES.batch) throw new RangeError('A batch in a batch');
+        events.push(readEvent(partType, reader));
       }
       return { kind, events };
     }
@@ -473,7 +477,7 @@ function readRestore(reader: ByteReader): RestoreEvent {
   const hasContent = reader.u8() === 1;
   const extents: Extent[] = [];
   for (let count = reader.u32(); count > 0; count--) {
-    extents.push({
+    const extent = {
       offset: reader.i53(),
       length: reader.u32(),
       pos: reader.i53() as LogPos,
@@ -481,7 +485,9 @@ function readRestore(reader: ByteReader): RestoreEvent {
       chunkLength: reader.u32(),
       crc: reader.u32(),
       since: 0 as Revision,
-    });
+    };
+    assertExtent(extent);
+    extents.push(extent);
   }
   return {
     kind: 'restore',

@@ -22,6 +22,9 @@ export const RENAME_WHITEOUT = 4;
 /** As ext4: a count that programs have met. */
 const LINK_MAX = 65_000;
 
+/** PATH_MAX without its NUL: the kernel reads a target into one page. */
+const TARGET_MAX_BYTES = 4095;
+
 export interface NewNode {
   /** With the type bits. */
   readonly mode: number;
@@ -64,6 +67,7 @@ export function makeNode(
 ): InodeRecord {
   const directory = getDirectory(volume, place.parent);
   checkFree(volume, place.parent, place.name);
+  if ((node.target?.length ?? 0) > TARGET_MAX_BYTES) throw new FsError(Errno.ENAMETOOLONG);
   return make(volume, caller, directory, place, node);
 }
 

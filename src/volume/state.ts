@@ -6,7 +6,7 @@
  */
 
 import type { ActorId, Ino, LogPos, Name, Revision } from '../shared/brands.ts';
-import { NO_REVISION, ROOT_INO } from '../shared/brands.ts';
+import { INO_MAX, NO_REVISION, ROOT_INO } from '../shared/brands.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import type { Extent } from '../index/extents.ts';
@@ -119,6 +119,8 @@ export class State {
     this.cache.inode.lookups += 1;
     const cached = this.#inodes.get(ino);
     if (cached !== undefined) return cached;
+    // A key has 48 bits of it: a larger number would find somebody else's record.
+    if (ino > INO_MAX) return undefined;
     this.cache.inode.misses += 1;
     const value = this.index.get(inodeKey(ino));
     if (value === undefined) return undefined;

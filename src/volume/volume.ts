@@ -55,6 +55,8 @@ export class Volume implements Core, VolumeControl {
   readonly answers: Answers;
   readonly space: StoreSpace;
   readonly listings: Listings;
+  /** Why the index was made anew at the start, if it was: somebody should be told. */
+  readonly indexProblem: string | undefined;
   /** Set by whoever runs the volume; a message and its cause. */
   report: (message: string, error: unknown) => void = () => undefined;
   /** Across restarts. */
@@ -81,6 +83,7 @@ export class Volume implements Core, VolumeControl {
     this.state = opened.state;
     this.index = opened.index;
     this.log = opened.log;
+    this.indexProblem = opened.indexProblem;
     this.content = new ContentReader(opened.log);
     this.space = new StoreSpace(options.dir);
     this.answers = opened.answers;
@@ -290,10 +293,25 @@ interface Parts {
   readonly answers: Answers;
   /** The state that the index on disk holds. */
   readonly indexed: Revision;
+  readonly indexProblem: string | undefined;
 }
 
-async function openParts(options: VolumeOptions): Promise<Parts> {
+/** @param problem Why the index that was there is not used. */
+async function openParts(options: VolumeOptions, problem?: string): Promise<Parts> {
   const dir = join(options.dir, 'index');
+  let failure: unknown;
+  try {
+    return { ...(await openOnce(options, dir)), indexProblem: problem };
+  } catch (error) {
+    failure = error;
+  }
+  // It is a reading of the log, and one is made anew: once, or the reason is not in the index.
+  if (problem !== undefined || !isIndexUnusable(failure)) throw failure;
+  await Index.remove(dir);
+  return openParts(options, failure.message);
+}
+
+async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts, 'indexProblem'>> {
   const { index, meta } = await Index.open(dir, options.volumeId);
   const state = new State(index, options.volumeId, meta);
   const answers = new Answers();
@@ -301,7 +319,7 @@ async function openParts(options: VolumeOptions): Promise<Parts> {
     answers.begin(options.resumed.since, meta?.answered ?? (0 as LogPos));
   }
   try {
-    const log = await openLog(options, { state, answers }, meta?.next);
+    const log = await openLog(options, { state, answers }, meta);
     if (meta !== undefined && answers.isCollecting) await collectApplied(log, answers, meta);
     return {
       state,
@@ -312,11 +330,8 @@ async function openParts(options: VolumeOptions): Promise<Parts> {
     };
   } catch (error) {
     await index.close();
-    // A power cut took the end of the log, but not of the index: then it is made anew.
-    if (meta === undefined || !isIndexAhead(error)) throw error;
+    throw error;
   }
-  await Index.remove(dir);
-  return openParts(options);
 }
 
 /** What the index has already, though its answers may not have been sent. */
@@ -329,17 +344,24 @@ async function collectApplied(log: Log, answers: Answers, meta: IndexMeta): Prom
 function openLog(
   options: VolumeOptions,
   into: { readonly state: State; readonly answers: Answers },
-  from: LogPos | undefined,
+  meta: IndexMeta | undefined,
 ): Promise<Log> {
   const { segmentBytes } = options;
+  const code = meta === undefined ? 'LOG_CORRUPT' : 'INDEX_CORRUPT';
   return Log.open({
     dir: join(options.dir, 'log'),
     volumeId: options.volumeId,
     clock: options.clock,
     create: options.create !== undefined,
-    from,
+    from: meta?.next,
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
-    onRecord: (record) => replay(into, record),
+    onRecord: (record) => {
+      try {
+        replay(into, record);
+      } catch (error) {
+        throw replayError(options.dir, record, { code, cause: error });
+      }
+    },
   });
 }
 
@@ -354,8 +376,23 @@ async function listRecentActors(index: Index): Promise<[ActorId, ActorRecord][]>
   return recent;
 }
 
-const isIndexAhead = (error: unknown): boolean =>
+/** Damaged, or ahead of a log whose end a power cut took. */
+const isIndexUnusable = (error: unknown): error is SessfsError =>
   error instanceof SessfsError && error.code === 'INDEX_CORRUPT';
+
+/** A record that is whole, and yet does not fit the state: of the index, if that was read from one. */
+function replayError(
+  dir: string,
+  { revision, type }: LogRecord,
+  { code, cause }: { code: 'LOG_CORRUPT' | 'INDEX_CORRUPT'; cause: unknown },
+): SessfsError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const what = `revision ${revision}, of type ${type}, cannot be applied: ${reason}`;
+  return new SessfsError(code, `Cannot open volume "${dir}": ${what}`, {
+    hint: 'Check it with sessfs fsck SESSION; it may need the version of sessfs that wrote it',
+    cause,
+  });
+}
 
 /** The same apply as when the record was made. */
 function replay(

@@ -40,6 +40,12 @@ const readdir = (cookie: number, size: number): Buffer =>
 
 const getxattr = (size: number): Buffer => Buffer.concat([u32(size, 0), text('user.a')]);
 
+const setMtime = (sec: bigint, nsec: number): Parameters<Bench['ask']>[0] => ({
+  opcode: Opcode.SETATTR,
+  nodeid: 2,
+  body: Buffer.concat([u32(1 << 5, 0), u64(0, 0, 0, 0, sec, 0), u32(0, nsec, 0, 0, 0, 0, 0, 0)]),
+});
+
 const failing = (error: unknown): Bench => {
   const fs = new MemoryFileSystem();
   vi.spyOn(fs, 'getattr').mockImplementation(() => {
@@ -129,6 +135,14 @@ describe('setattr', () => {
     const body = Buffer.concat([u32(1 << 3, 0), u64(0, 2n ** 60n, 0, 0, 0, 0), Buffer.alloc(32)]);
     const bench = new Bench(new MemoryFileSystem());
     expect(bench.ask({ opcode: Opcode.SETATTR, body }).errno).toBe(Errno.EFBIG);
+  });
+
+  test('takes a time that is no exact number as the last that is, and no second of nanoseconds', async () => {
+    const fs = await fileSystemWith('a', '');
+    const bench = new Bench(fs);
+    const { body } = bench.ask(setMtime(1n << 62n, 7));
+    expect(body.readBigInt64LE(16 + 32)).toBe(2n ** 53n - 1n);
+    expect(bench.ask(setMtime(1n, 1e9)).errno).toBe(Errno.EINVAL);
   });
 
   test('answers times before 1970', () => {
@@ -286,6 +300,27 @@ describe('a message that is refused', () => {
   test('that is shorter than its header says is answered EIO', () => {
     const bench = new Bench(new MemoryFileSystem());
     expect(bench.ask({ ...lookup('a'), claimedBytes: 4000 }).errno).toBe(Errno.EIO);
+  });
+
+  test('whose extensions are said to be longer than all of it is answered EIO', () => {
+    const bench = new Bench(new MemoryFileSystem());
+    const message = frame(lookup('a'));
+    message.writeUInt16LE(0xffff, 36);
+    bench.sendBytes(message);
+    expect(bench.device.replies.map((reply) => parseReply(reply).errno)).toEqual([Errno.EIO]);
+  });
+
+  test.each(['.', '..', '/', 'a/b', '../a'])('for "%s", which is no name, is EINVAL', (name) => {
+    const bench = new Bench(new MemoryFileSystem());
+    expect(bench.ask(lookup(name)).errno).toBe(Errno.EINVAL);
+    const mkdir = { opcode: Opcode.MKDIR, body: Buffer.concat([u32(0o755, 0), text(name)]) };
+    expect(bench.ask(mkdir).errno).toBe(Errno.EINVAL);
+  });
+
+  test('with a wrong length gets no answer when its kind has none', () => {
+    const bench = new Bench(new MemoryFileSystem());
+    bench.send({ opcode: Opcode.NOTIFY_REPLY, claimedBytes: 99 });
+    expect(bench.device.replies).toEqual([]);
   });
 
   test('that is no message at all is dropped and logged', () => {

@@ -46,6 +46,23 @@ async function keysOf(index: Index, options: Parameters<Index['scan']>[0]): Prom
   return keys;
 }
 
+/** Puts a value as it should not be, past the index. */
+async function damage(key: string, change: (sealed: Buffer) => Buffer): Promise<void> {
+  const { index } = await Index.open(dir, VOLUME);
+  index.put(bytes('good'), bytes('value'));
+  index.put(bytes('bad'), bytes('value'));
+  await index.write(metaOf(1), Promise.resolve());
+  await index.close();
+  const db = new Level<Buffer, Buffer>(dir, { keyEncoding: 'buffer', valueEncoding: 'buffer' });
+  await db.put(bytes(key), change((await db.get(bytes(key))) ?? bytes('')));
+  await db.close();
+}
+
+const flip = (sealed: Buffer): Buffer => {
+  sealed[0] = (sealed[0] ?? 0) ^ 1;
+  return sealed;
+};
+
 describe('Index', () => {
   test('keeps a batch with the revision up to which it is, over a restart', async () => {
     const first = await Index.open(dir, VOLUME);
@@ -119,6 +136,31 @@ describe('Index', () => {
     expect(first?.[0]).toEqual(bytes('b2'));
     expect(await index.findFirst({ gte: bytes('x'), lt: bytes('z') })).toBeUndefined();
     await index.close();
+  });
+});
+
+describe('A damaged value', () => {
+  test.each([
+    ['with a bit flipped', flip],
+    ['cut short', (sealed: Buffer) => sealed.subarray(0, 3)],
+    ['longer', (sealed: Buffer) => Buffer.concat([sealed, bytes('x')])],
+    ['of another key', () => bytes('value of another')],
+  ])('is never given out: %s', async (_how, change) => {
+    await damage('bad', change);
+    const { index } = await Index.open(dir, VOLUME);
+    expect(index.get(bytes('good'))).toEqual(bytes('value'));
+    expect(() => index.get(bytes('bad'))).toThrow(
+      expect.objectContaining({ code: 'INDEX_CORRUPT', hint: expect.stringContaining('fsck') }),
+    );
+    const range = { gte: bytes('a'), lt: bytes('c') };
+    await expect(keysOf(index, range)).rejects.toMatchObject({ code: 'INDEX_CORRUPT' });
+    await expect(index.findFirst(range)).rejects.toMatchObject({ code: 'INDEX_CORRUPT' });
+    await index.close();
+  });
+
+  test('of the state makes the whole index useless', async () => {
+    await damage('mstate', flip);
+    await expect(Index.open(dir, VOLUME)).rejects.toMatchObject({ code: 'INDEX_CORRUPT' });
   });
 });
 

@@ -6,6 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import type { ActorId, Ino, LogPos, Name, Revision } from '../../src/shared/brands.ts';
+import { REGION_BYTES } from '../../src/index/extents.ts';
 import {
   InodeRecord,
   decodeActor,
@@ -24,7 +25,6 @@ import {
   encodeTimeRecord,
   encodeVersion,
 } from '../../src/index/records.ts';
-import type { IndexMeta } from '../../src/index/records.ts';
 import { EPOCH } from '../../src/shared/time.ts';
 
 const u32 = fc.nat(2 ** 31 - 1);
@@ -39,18 +39,25 @@ const time = fc.record({
 });
 const text = fc.uint8Array({ maxLength: 255 }).map((b) => Buffer.from(b).toString('latin1'));
 const name = text.map((each) => each as Name);
-const extents = fc.array(
-  fc.record({
-    offset: fc.nat(2 ** 20),
-    length: fc.integer({ min: 1, max: 2 ** 17 }),
-    pos,
-    skip: fc.nat(100),
-    chunkLength: fc.nat(2 ** 17),
-    crc: u32,
-    since: revision,
-  }),
-  { maxLength: 4 },
-);
+const piece = fc.record({
+  gap: fc.nat(1000),
+  length: fc.integer({ min: 1, max: 2 ** 16 }),
+  pos,
+  skip: fc.nat(100),
+  rest: fc.nat(1000),
+  crc: u32,
+  since: revision,
+});
+
+/** Behind one another, as they are in a region. */
+const extents = fc.array(piece, { maxLength: 4 }).map((pieces) => {
+  let end = 0;
+  return pieces.map(({ gap, rest, ...extent }) => {
+    const offset = end + gap;
+    end = offset + extent.length;
+    return { ...extent, offset, chunkLength: extent.skip + extent.length + rest };
+  });
+});
 
 const attributes = fc.record({
   mode: u32,
@@ -99,6 +106,7 @@ const inodes = fc
     if (same.m) inode.mtime = start.btime;
     if (same.c) inode.ctime = inode.mtime;
     for (const leaf of leaves) inode.leaves.add(leaf);
+    inode.extentEnd = Math.max(inode.extentEnd, inode.leaves.end * REGION_BYTES);
     return inode;
   });
 
@@ -108,6 +116,16 @@ const plain = (inode: InodeRecord): object => ({
 });
 
 describe('an inode', () => {
+  test('is refused when it has regions behind its last extent', () => {
+    const inode = new InodeRecord(5 as Ino, 1 as Revision, EPOCH, {
+      parent: 1 as Ino,
+      name: 'a' as Name,
+    });
+    inode.extentEnd = REGION_BYTES;
+    inode.leaves.add(1);
+    expect(() => decodeInode(inode.ino, Buffer.from(encodeInode(inode)))).toThrow(RangeError);
+  });
+
   test('is decoded as it was encoded', () => {
     fc.assert(
       fc.property(inodes, (inode) => {
@@ -216,26 +234,5 @@ describe('other values', () => {
         expect(decodeMeta(bytes)).toBeUndefined();
       }),
     );
-  });
-
-  test('a state record of format 1 is read, and owes no answer', () => {
-    const meta: IndexMeta = {
-      volumeId: '0123456789abcdef0123456789abcdef',
-      applied: 7 as Revision,
-      next: 4096 as LogPos,
-      answered: 1024 as LogPos,
-      appliedTime: EPOCH,
-      nextIno: 2,
-      nextActor: 3,
-      inodes: 4,
-      liveBytes: 5,
-      versions: 6,
-      uncut: [],
-    };
-    const bytes = Buffer.from(encodeMeta(meta));
-    // format u16, volume id string of 32, applied u48, next i53; then `answered`, which it does not have.
-    const at = 2 + 2 + 32 + 6 + 8;
-    const old = Buffer.concat([Buffer.from([1, 0]), bytes.subarray(2, at), bytes.subarray(at + 8)]);
-    expect(decodeMeta(old)).toEqual({ ...meta, answered: 4096 });
   });
 });

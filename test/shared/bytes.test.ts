@@ -123,6 +123,14 @@ describe('ByteReader', () => {
     );
   });
 
+  test('throws RangeError at a number that no loop would come to the end of', () => {
+    for (const value of [NaN, Infinity, -Infinity, 2 ** 60, 0.5]) {
+      const bytes = Buffer.alloc(8);
+      bytes.writeDoubleLE(value);
+      expect(() => new ByteReader(bytes).i53()).toThrow(RangeError);
+    }
+  });
+
   test('gives blobs that outlive the buffer they were read from', () => {
     const writer = new ByteWriter();
     const blob = new ByteReader(writer.blob(Buffer.from('kept')).view()).blob();
@@ -145,6 +153,15 @@ describe('ByteWriter', () => {
         );
       }),
     );
+  });
+
+  test('refuses what could not be read back', () => {
+    const writer = new ByteWriter();
+    expect(() => writer.string('x'.repeat(65_536))).toThrow(RangeError);
+    for (const value of [NaN, Infinity, 2 ** 53, 0.5]) {
+      expect(() => writer.i53(value)).toThrow(RangeError);
+    }
+    expect(writer.length).toBe(0);
   });
 
   test('keeps what was written when it grows', () => {
