@@ -20,6 +20,9 @@ const PHASE_TIMEOUT_MS = 180_000;
 /** Clients that check at the same time. */
 const CHECKS_AT_ONCE = 2;
 
+/** Of one client and phase: the first says most. */
+const MAX_FAILURES_TOLD = 5;
+
 /** Each in a session of its own. */
 export const WORKLOADS = [
   'names',
@@ -34,6 +37,7 @@ export const WORKLOADS = [
   'syncing',
   'locks',
   'listings',
+  'mortals',
 ];
 /** These once more, in one session together. */
 const MIXED = ['names', 'append', 'random-writes', 'versions', 'syncing', 'pulse'];
@@ -177,9 +181,11 @@ class Storm {
       this.#operations[where] = (this.#operations[where] ?? 0) + operations;
       for (const latency of latenciesMs) this.#latenciesMs.push(latency);
     }
-    for (const { at, what, problem } of failures) {
+    for (const { at, what, problem } of failures.slice(0, MAX_FAILURES_TOLD)) {
       this.#fail(`${where}, ${phase.trim()}: ${what}`, problem, at);
     }
+    const more = failures.length - MAX_FAILURES_TOLD;
+    if (more > 0) this.#fail(`${where}, ${phase.trim()}`, `${more} more`);
   }
 
   #fail(what, problem, at = new Date().toISOString()) {
