@@ -21,6 +21,7 @@ import { addShow } from './show.ts';
 import { addStatus } from './status.ts';
 import { addUndelete } from './undelete.ts';
 import { addUnmount } from './unmount.ts';
+import { addUpgrade } from './upgrade.ts';
 
 const EXIT_CODE_HELP = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done, 10 and up one for each error
@@ -35,7 +36,7 @@ export function makeProgram(): Command {
   // Set before the commands are added: they inherit it.
   program.exitOverride();
   const commands = [
-    [addDaemon, addStatus, addDoctor],
+    [addDaemon, addStatus, addUpgrade, addDoctor],
     [addCreate, addList, addShow, addMount, addUnmount, addEnd, addDelete],
     [addLog, addCat, addDiff, addRollback, addUndelete, addExport],
   ];

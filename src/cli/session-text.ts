@@ -6,12 +6,16 @@ import type { ServerState, SessionInfo, VolumeInfo } from '../control/protocol.t
 import { formatSize, formatTable, formatTime } from './text.ts';
 
 const STATE_WORDS: Record<ServerState, string> = {
-  serving: 'mounted',
   starting: 'starting',
+  active: 'active',
+  idle: 'idle',
+  hibernated: 'hibernated',
+  recovering: 'recovering',
+  maintenance: 'maintenance',
   stopping: 'stopping',
-  down: 'down',
+  unmounted: 'not mounted',
   detached: 'not mounted',
-  idle: 'not mounted',
+  down: 'down',
 };
 
 /** Where it is, in a word or two. */
@@ -52,7 +56,8 @@ export function formatSession(session: SessionInfo, volume: VolumeInfo | undefin
     ...(session.ended === undefined ? [] : [['ended', formatTime(session.ended)]]),
     ['mount', session.mountPoint],
     ['options', flags.length === 0 ? '-' : flags.join(', ')],
-    ['server', server.pid === undefined ? '-' : `pid ${server.pid}, restarts ${server.restarts}`],
+    ['server', server.pid === undefined ? '-' : `pid ${server.pid}`],
+    ['restarts', `${server.restarts}, hibernations ${server.hibernations}`],
     ...(server.problem === undefined ? [] : [['problem', server.problem]]),
     ...(volume === undefined ? [] : volumeRows(volume)),
   ];

@@ -4,6 +4,7 @@
 
 import type { Command } from 'commander';
 
+import type { ServerState } from '../control/protocol.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { formatSessions } from './session-text.ts';
@@ -11,6 +12,14 @@ import { formatSize, formatTable, formatTime } from './text.ts';
 
 /** A daemon that is well answers at once, in milliseconds. */
 const STATUS_TIMEOUT_MS = 10_000;
+
+const MOUNTED: ReadonlySet<ServerState> = new Set([
+  'active',
+  'idle',
+  'hibernated',
+  'recovering',
+  'maintenance',
+]);
 
 export function addStatus(program: Command): void {
   const command = program
@@ -26,7 +35,7 @@ async function run(options: CommonOptions): Promise<void> {
     return;
   }
   const { sessions } = status;
-  const mounted = sessions.filter((session) => session.server.state === 'serving').length;
+  const mounted = sessions.filter(({ server }) => MOUNTED.has(server.state)).length;
   printLine(
     formatTable([
       ['daemon', `pid ${status.pid}, version ${status.version}`],
@@ -38,6 +47,6 @@ async function run(options: CommonOptions): Promise<void> {
   );
   if (sessions.length > 0) printLine(`\n${formatSessions(sessions)}`);
   for (const { id, server } of sessions) {
-    if (server.problem !== undefined) printLine(`\n${id} is down: ${server.problem}`);
+    if (server.problem !== undefined) printLine(`\n${id} is ${server.state}: ${server.problem}`);
   }
 }

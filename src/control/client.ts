@@ -20,6 +20,7 @@ import type {
   RollbackRequest,
   SessionInfo,
   UndeleteRequest,
+  UpgradeReply,
   VolumeInfo,
 } from './protocol.ts';
 
@@ -41,6 +42,11 @@ export class ControlClient {
 
   async status(timeoutMs?: number): Promise<DaemonStatus> {
     return this.#get<DaemonStatus>('/v1/status', timeoutMs);
+  }
+
+  /** Returns before it is over: see UpgradeReply. */
+  async upgrade(): Promise<UpgradeReply> {
+    return this.#post<UpgradeReply>('/v1/upgrade', {});
   }
 
   async listSessions(): Promise<SessionInfo[]> {

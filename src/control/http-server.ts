@@ -58,6 +58,8 @@ export interface ControlServerOptions {
   readonly socketPath: string;
   readonly routes: readonly Route[];
   readonly onError: (error: unknown, on: string) => void;
+  /** A socket that listens there already, by its descriptor. */
+  readonly listeningFd?: number | undefined;
 }
 
 export class ControlServer {
@@ -74,7 +76,7 @@ export class ControlServer {
 
   /** Listens; a socket file left behind by a process that is gone is replaced. The caller holds the lock. */
   static async listen(options: ControlServerOptions): Promise<ControlServer> {
-    const { socketPath } = options;
+    const { socketPath, listeningFd } = options;
     if (Buffer.byteLength(socketPath) > SOCKET_PATH_MAX_BYTES) {
       throw new SessfsError(
         'USAGE',
@@ -82,16 +84,16 @@ export class ControlServer {
         { hint: 'Choose a shorter store directory with --root' },
       );
     }
-    rmSync(socketPath, { force: true });
+    if (listeningFd === undefined) rmSync(socketPath, { force: true });
     const control = new ControlServer(options);
     await new Promise<void>((resolve, reject) => {
       control.#server.once('error', reject);
-      control.#server.listen(socketPath, () => {
+      control.#server.listen(listeningFd === undefined ? socketPath : { fd: listeningFd }, () => {
         control.#server.off('error', reject);
         resolve();
       });
     });
-    chmodSync(socketPath, 0o600);
+    if (listeningFd === undefined) chmodSync(socketPath, 0o600);
     return control;
   }
 

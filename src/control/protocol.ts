@@ -47,15 +47,32 @@ export interface SessionRecord {
 }
 
 /**
- * How a session's volume is served right now: `serving` on its mount, `detached` only to commands,
- * `idle` by no process, `down` though it should be mounted, for the reason in `problem`.
+ * How a session's volume is served right now.
+ *
+ * Mounted: `active`; `idle`, no request for a few seconds; `hibernated`, no process until the next
+ * request; `recovering`, its server died and the next one starts later, as `problem` says; `maintenance`,
+ * fsck has the volume for itself. Not mounted: `unmounted`; `detached`, a process for commands only;
+ * `down`, it should be mounted and cannot be, for the reason in `problem`.
  */
-export type ServerState = 'starting' | 'serving' | 'detached' | 'idle' | 'stopping' | 'down';
+export type ServerState =
+  | 'starting'
+  | 'active'
+  | 'idle'
+  | 'hibernated'
+  | 'recovering'
+  | 'maintenance'
+  | 'stopping'
+  | 'unmounted'
+  | 'detached'
+  | 'down';
 
 export interface ServerInfo {
   readonly state: ServerState;
   readonly pid: number | undefined;
+  /** Servers that died and were replaced since the daemon started. */
   readonly restarts: number;
+  readonly hibernations: number;
+  readonly wakeups: number;
   readonly problem: string | undefined;
 }
 
@@ -69,7 +86,16 @@ export interface DaemonStatus {
   readonly root: string;
   readonly started: string;
   readonly rssBytes: number;
+  /** How many programs this process has been before: `upgrade` makes it another one. */
+  readonly generation: number;
+  /** Volume servers that an upgrade has yet to replace. */
+  readonly toReplace: number;
   readonly sessions: readonly SessionInfo[];
+}
+
+/** Of `upgrade`: it is over when the generation is this one, and nothing is left to replace. */
+export interface UpgradeReply {
+  readonly generation: number;
 }
 
 export interface CreateRequest {

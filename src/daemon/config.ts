@@ -25,6 +25,8 @@ export interface Config {
   readonly sessionDefaults: SessionOptions;
   /** A file that stays open and dirty gets a version this often, in seconds. */
   readonly cutIntervalSeconds: number;
+  /** A session without a request for so long needs no process, in seconds; 0 is never. */
+  readonly hibernateAfterSeconds: number;
   /** How long a volume server may take to drain and sync when it is stopped, in seconds. */
   readonly stopTimeoutSeconds: number;
 }
@@ -40,6 +42,7 @@ export const DEFAULT_CONFIG: Config = {
   },
   // DESIGN: a database or a log that is never closed still has a history, to the minute.
   cutIntervalSeconds: 60,
+  hibernateAfterSeconds: 60,
   // A sync of a busy disk takes seconds; init systems kill after 90.
   stopTimeoutSeconds: 30,
 };
@@ -69,6 +72,7 @@ export function parseConfig(text: string, path: string): Config {
     logLevel: parseLogLevel(value['logLevel'], path),
     sessionDefaults: parseDefaults(value['sessionDefaults'], path),
     cutIntervalSeconds: parseSeconds(value, 'cutIntervalSeconds', path),
+    hibernateAfterSeconds: parseSeconds(value, 'hibernateAfterSeconds', path, 0),
     stopTimeoutSeconds: parseSeconds(value, 'stopTimeoutSeconds', path),
   };
 }
@@ -140,13 +144,17 @@ function parseLogLevel(value: unknown, path: string): LogLevel {
 
 function parseSeconds(
   fields: Fields,
-  name: 'cutIntervalSeconds' | 'stopTimeoutSeconds',
+  name: 'cutIntervalSeconds' | 'hibernateAfterSeconds' | 'stopTimeoutSeconds',
   path: string,
+  least = 1,
 ): number {
   const value = fields[name];
   if (value === undefined) return DEFAULT_CONFIG[name];
-  if (typeof value !== 'number' || !(value >= 1 && value <= 86_400)) {
-    throw invalid(path, `"${name}" is ${JSON.stringify(value)}, want a number from 1 to 86400`);
+  if (typeof value !== 'number' || !(value >= least && value <= 86_400)) {
+    throw invalid(
+      path,
+      `"${name}" is ${JSON.stringify(value)}, want a number from ${least} to 86400`,
+    );
   }
   return value;
 }

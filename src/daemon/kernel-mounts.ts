@@ -5,8 +5,6 @@
  * and the event loop must be free to start another one meanwhile.
  */
 
-import { closeSync } from 'node:fs';
-
 import {
   isAtOrBelow,
   listMountsBelow,
@@ -87,10 +85,6 @@ export class KernelMounts implements MountPort {
 
   abort(mountPoint: string): void {
     abortConnection(mountPoint);
-  }
-
-  closeFd(fd: number): void {
-    closeSync(fd);
   }
 }
 

@@ -162,14 +162,21 @@ function readProc(pid: number, file: 'cmdline' | 'stat'): string | undefined {
 /** Mounts of a daemon that was killed answer ENOTCONN, or nothing at all: detach them. */
 export async function cleanStaleMounts(
   records: readonly SessionRecord[],
-  parts: { layout: StoreLayout; mounts: MountPort; logger: Logger },
+  parts: {
+    layout: StoreLayout;
+    mounts: MountPort;
+    logger: Logger;
+    /** Handed over, and not left behind. */
+    served: ReadonlySet<string>;
+  },
 ): Promise<void> {
-  const { mounts, layout, logger } = parts;
+  const { mounts, layout, logger, served } = parts;
   const points = new Set(mounts.listMounts(layout.mountsDir));
   for (const record of records) {
     if (mounts.isMountOf(record)) points.add(record.mountPoint);
   }
   for (const mountPoint of points) {
+    if (served.has(mountPoint)) continue;
     logger.warn({ mountPoint }, 'Cleaning up a mount left behind');
     try {
       // Whoever hangs there is freed; detaching alone would leave them.

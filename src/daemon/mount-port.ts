@@ -21,5 +21,4 @@ export interface MountPort {
   findMountAbove(path: string): string | undefined;
   /** Fails every request of the connection: the last resort when its server is gone. */
   abort(mountPoint: string): void;
-  closeFd(fd: number): void;
 }

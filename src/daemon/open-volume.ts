@@ -10,8 +10,8 @@ import { VolumeHistory } from '../history/volume-history.ts';
 import { OnceFileSystem } from '../mount/once-file-system.ts';
 import { VersionsTree } from '../mount/versions-tree.ts';
 import { pathOf } from '../mount/volume-file-system.ts';
-import type { Revision } from '../shared/brands.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
+import type { WriterTable } from '../volume/writers.ts';
 import type { VolumeControl } from '../volume/store.ts';
 import { Volume } from '../volume/volume.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
@@ -28,17 +28,18 @@ export interface ServedVolume {
 /** @throws {SessfsError} LOG_CORRUPT, INDEX_CORRUPT, STORE_FOREIGN */
 export async function openVolume(
   options: VolumeServerOptions,
-  logger: Logger,
+  { logger, writers }: { logger: Logger; writers: WriterTable | undefined },
 ): Promise<ServedVolume> {
+  const { predecessor } = options;
   const clock = new SystemClock();
   const volume = await Volume.open({
     dir: options.dir,
     volumeId: options.volumeId,
     clock,
     cutIntervalMs: options.cutIntervalSeconds * 1000,
-    // Until the supervisor tells when the connection began, no request counts as carried out before.
-    resumed:
-      options.resume === undefined ? undefined : { since: Number.MAX_SAFE_INTEGER as Revision },
+    // A server that never agreed with the kernel on anything has left nothing to answer.
+    ...(predecessor?.connection === undefined ? {} : { resumed: { since: predecessor.since } }),
+    ...(writers === undefined ? {} : { writers }),
     // A directory that has lost its log must not become a new volume in silence.
     ...(options.isNew ? { create: { uid: options.uid, gid: options.gid, mode: ROOT_MODE } } : {}),
   });

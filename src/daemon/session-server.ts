@@ -1,8 +1,9 @@
 /**
  * How one session is served right now: its mount, the descriptor of its connection, its volume server.
  *
- * INVARIANT: the descriptor is open from the mount until the mount is gone; a volume server comes and
- * goes in between. Callers take turns (see Turns): no two transitions of one session overlap.
+ * INVARIANT: the descriptor is open from the mount until the mount is gone; volume servers come and go in
+ * between, and nobody who uses the mount sees more of that than a pause. Callers take turns (see Turns):
+ * no two transitions of one session overlap.
  */
 
 import { existsSync } from 'node:fs';
@@ -10,20 +11,30 @@ import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 
 import { sourceOf } from '../control/session-mounts.ts';
-import type { ServerInfo, ServerState, SessionRecord } from '../control/protocol.ts';
-import type { ConnectionInfo } from '../fuse/file-system.ts';
+import type { ServerInfo, SessionRecord } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { Config } from './config.ts';
+import { Connection } from './session-connection.ts';
+import { Deaths } from './deaths.ts';
 import type { MountPort } from './mount-port.ts';
 import { volumeDir, volumeSocket } from './store-layout.ts';
 import type { StoreLayout } from './store-layout.ts';
-import { VolumeProcess } from './volume-process.ts';
+import { ServerDied, VolumeProcess } from './volume-process.ts';
+import type { Exit } from './volume-process.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
 
-/** A server that dies again within this time of its last restart is not restarted, in milliseconds. */
-const RESTART_WINDOW_MS = 60_000;
 /** How long a server without a mount waits for the next command, in milliseconds. */
 const DETACHED_IDLE_MS = 30_000;
+/** Without a request for so long a session is idle, in milliseconds. */
+const IDLE_MS = 3_000;
+/** A server that answers one request for longer hangs: it is killed, in milliseconds. */
+const HANG_MS = 60_000;
+/** Errors that another try cannot mend: the mount goes, with the reason, rather than hang for ever. */
+const FINAL_ERRORS: ReadonlySet<string> = new Set([
+  'LOG_CORRUPT',
+  'INDEX_CORRUPT',
+  'STORE_FOREIGN',
+]);
 
 export interface SessionServerDeps {
   readonly layout: StoreLayout;
@@ -33,20 +44,38 @@ export interface SessionServerDeps {
   readonly config: () => Config;
   /** The mount ended though nobody asked the daemon: the operator used umount(8). */
   readonly onUnmountedOutside: (id: string) => void;
-  /** Runs what follows an exit in this session's turn. */
+  /** A connection began or ended: a service manager keeps its descriptors. */
+  readonly onConnection: (id: string, connection: Connection | undefined) => void;
+  /** Runs what follows from an event in this session's turn. */
   readonly inTurn: (work: () => Promise<void>) => void;
 }
+
+/** `serving` is active or idle, which only the time since the last request tells. */
+type Phase =
+  | 'unmounted'
+  | 'starting'
+  | 'serving'
+  | 'hibernated'
+  | 'recovering'
+  | 'maintenance'
+  | 'detached'
+  | 'stopping'
+  | 'down';
 
 export class SessionServer {
   readonly #deps: SessionServerDeps;
   readonly #id: string;
-  #state: ServerState = 'idle';
+  #phase: Phase = 'unmounted';
   #problem: string | undefined;
   #restarts = 0;
-  #restartedAtMs = -Infinity;
+  #hibernations = 0;
+  #wakeups = 0;
   #process: VolumeProcess | undefined;
-  #fuseFd: number | undefined;
+  /** The kernel driver's; a mount of fuse-native lives and dies with its server. */
+  #connection: Connection | undefined;
   #mountPoint: string | undefined;
+  #deaths = new Deaths();
+  #retryTimer: NodeJS.Timeout | undefined;
   #users = 0;
   #idleTimer: NodeJS.Timeout | undefined;
 
@@ -59,11 +88,18 @@ export class SessionServer {
     return this.#mountPoint !== undefined;
   }
 
+  get isRunning(): boolean {
+    return this.#process?.isRunning === true;
+  }
+
   get info(): ServerInfo {
+    const serving = (this.#connection?.quietMs ?? 0) > IDLE_MS ? 'idle' : 'active';
     return {
-      state: this.#state,
-      pid: this.#process?.isRunning === true ? this.#process.pid : undefined,
+      state: this.#phase === 'serving' ? serving : this.#phase,
+      pid: this.isRunning ? this.#process?.pid : undefined,
       restarts: this.#restarts,
+      hibernations: this.#hibernations,
+      wakeups: this.#wakeups,
       problem: this.#problem,
     };
   }
@@ -72,30 +108,49 @@ export class SessionServer {
     return volumeSocket(this.#deps.layout, this.#id);
   }
 
+  /** What a successor of this supervisor needs to go on. */
+  get handover(): { connection: Connection; process: VolumeProcess | undefined } | undefined {
+    if (this.#connection === undefined) return undefined;
+    return { connection: this.#connection, process: this.isRunning ? this.#process : undefined };
+  }
+
   /** Mounts and serves. A server that was there only for commands makes way first. */
   async mount(record: SessionRecord): Promise<void> {
     if (this.#mountPoint !== undefined) {
       if (this.#deps.mounts.isMounted(this.#mountPoint)) return;
       // Taken away from outside, and libfuse tells nobody.
-      await this.unmount();
+      await this.unmount(record);
     }
     await this.#stopProcess();
-    this.#state = 'starting';
+    this.#phase = 'starting';
     this.#problem = undefined;
+    this.#deaths = new Deaths();
     try {
       if (record.options.driver === 'kernel') {
-        this.#fuseFd = await this.#deps.mounts.mount(record);
+        this.#setConnection(new Connection(await this.#deps.mounts.mount(record)));
         this.#mountPoint = record.mountPoint;
-        await this.#start(record, 'kernel', undefined);
+        await this.#start(record, 'kernel');
       } else {
-        await this.#start(record, 'fuse-native', undefined);
+        await this.#start(record, 'fuse-native');
         this.#mountPoint = record.mountPoint;
       }
-      this.#state = 'serving';
+      this.#phase = 'serving';
     } catch (error) {
       await this.#takeDown(error instanceof Error ? error.message : String(error));
       throw error;
     }
+  }
+
+  /** Goes on with a mount that the supervisor before this one left, and with its server if it runs. */
+  adopt(record: SessionRecord, connection: Connection, process: VolumeProcess | undefined): void {
+    this.#setConnection(connection);
+    this.#mountPoint = record.mountPoint;
+    if (process === undefined) {
+      this.#sleep(record);
+      return;
+    }
+    this.#follow(record, process);
+    this.#phase = 'serving';
   }
 
   /**
@@ -103,33 +158,37 @@ export class SessionServer {
    *
    * @returns A warning if the mount was busy and could only be detached.
    */
-  async unmount(): Promise<string | undefined> {
+  async unmount(record: SessionRecord): Promise<string | undefined> {
     const mountPoint = this.#mountPoint;
     if (mountPoint === undefined) {
+      await this.#stopProcess();
       this.#setDown(undefined);
       return undefined;
     }
-    this.#state = 'stopping';
-    // Not the current process any more: that it ends once the mount is gone is expected.
-    const process = this.#process;
-    this.#process = undefined;
+    clearTimeout(this.#retryTimer);
+    const isRecovering = this.#phase === 'recovering';
+    this.#phase = 'stopping';
     // What libfuse has mounted it takes away itself, when its server stops.
-    const isNative = this.#fuseFd === undefined;
-    if (isNative && process !== undefined) await this.#stopGracefully(process);
-    const warning = await this.#unmountOrDetach(mountPoint);
+    if (this.#connection === undefined) await this.#stopProcess();
+    // Unmounting may need an answer, for mapped pages that are dirty: it wakes who sleeps.
+    this.#connection?.watch(() => void this.#startQuietly(record));
+    const warning = isRecovering
+      ? await this.#detach(mountPoint, 'it has no volume server')
+      : await this.#unmountOrDetach(mountPoint);
     this.#mountPoint = undefined;
-    if (!isNative && process !== undefined) await this.#stopGracefully(process);
-    this.#closeFuse();
+    this.#connection?.unwatch();
+    await this.#stopProcess();
+    this.#setConnection(undefined);
     this.#setDown(undefined);
     return warning;
   }
 
-  /** Stops whatever runs; the mount too. */
-  async stop(): Promise<string | undefined> {
-    const warning = await this.unmount();
+  /** Stops the server, and leaves the mount to who comes after this supervisor. */
+  async leave(): Promise<void> {
+    clearTimeout(this.#retryTimer);
+    this.#connection?.unwatch();
     await this.#stopProcess();
-    this.#setDown(undefined);
-    return warning;
+    this.#phase = 'hibernated';
   }
 
   /** Makes sure that a server answers commands, without a mount if need be. */
@@ -138,16 +197,19 @@ export class SessionServer {
       // It has just died, and what follows from that waits for its turn behind this one.
       await this.#onExit(record, this.#process, await this.#process.exited);
     }
-    if (this.#process?.isRunning === true) return;
-    if (this.isMounted) {
-      throw new SessfsError(
-        'SESSION_STATE',
-        `Cannot reach session ${this.#id}: its server is down (${this.#problem ?? 'starting'})`,
-        { hint: `Try again, or unmount and mount it: sessfs unmount ${this.#id}` },
-      );
+    if (this.isRunning) return;
+    if (this.#phase === 'hibernated') await this.wake(record);
+    else if (this.#phase === 'recovering') await this.#recover(record);
+    else if (!this.isMounted) {
+      await this.#start(record, 'none');
+      this.#phase = 'detached';
     }
-    await this.#start(record, 'none', undefined);
-    this.#state = 'detached';
+    if (this.isRunning) return;
+    throw new SessfsError(
+      'SESSION_STATE',
+      `Cannot reach session ${this.#id}: its server is down (${this.#problem ?? this.#phase})`,
+      { hint: `Try again, or unmount and mount it: sessfs unmount ${this.#id}` },
+    );
   }
 
   /** Counts a command that uses the server, so that an idle one is stopped only when nobody does. */
@@ -156,28 +218,123 @@ export class SessionServer {
     clearTimeout(this.#idleTimer);
     return () => {
       this.#users -= 1;
-      if (this.#users > 0 || this.#state !== 'detached') return;
+      if (this.#users > 0 || this.#phase !== 'detached') return;
       this.#idleTimer = setTimeout(() => {
-        if (this.#users === 0 && this.#state === 'detached') void this.#stopProcess();
+        if (this.#users > 0 || this.#phase !== 'detached') return;
+        this.#deps.inTurn(async () => {
+          if (this.#users > 0 || this.#phase !== 'detached') return;
+          await this.#stopProcess();
+          this.#setDown(undefined);
+        });
       }, DETACHED_IDLE_MS);
       this.#idleTimer.unref();
     };
   }
 
-  async #start(
-    record: SessionRecord,
-    serve: VolumeServerOptions['serve'],
-    resume: ConnectionInfo | undefined,
-  ): Promise<void> {
+  /** Looks after the server once a second or so: sends it to sleep when idle, ends it when it hangs. */
+  tick(record: SessionRecord): void {
+    const connection = this.#connection;
+    if (connection === undefined || this.#phase !== 'serving') return;
+    connection.observe();
+    if (connection.stuckMs > HANG_MS) {
+      this.#deps.logger.error({ session: this.#id }, 'The volume server hangs: killing it');
+      this.#process?.kill('SIGKILL');
+      return;
+    }
+    if (this.#mayHibernate(connection)) this.#deps.inTurn(() => this.hibernate(record));
+  }
+
+  /** No process from here on: the first request, or command, starts one. */
+  async hibernate(record: SessionRecord): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || this.#phase !== 'serving') return;
+    connection.observe();
+    if (!this.#mayHibernate(connection)) return;
+    await this.#stopProcess({ cut: true });
+    this.#hibernations += 1;
+    this.#sleep(record);
+    this.#deps.logger.debug({ session: this.#id }, 'Hibernated');
+  }
+
+  async wake(record: SessionRecord): Promise<void> {
+    if (this.#phase !== 'hibernated') return;
+    this.#wakeups += 1;
+    await this.#recover(record);
+  }
+
+  /** Puts a server of the code that is on disk now in the place of the one that runs. */
+  async replace(record: SessionRecord): Promise<void> {
+    if (this.#phase === 'detached') {
+      await this.#stopProcess();
+      this.#setDown(undefined);
+    }
+    if (this.#phase !== 'serving') return;
+    if (this.#connection === undefined) {
+      throw new SessfsError(
+        'SESSION_STATE',
+        `Cannot replace the server of session ${this.#id}: the mount of fuse-native ends with it`,
+        { hint: `Unmount and mount it when nobody uses it: sessfs unmount ${this.#id}` },
+      );
+    }
+    await this.#stopProcess();
+    await this.#recover(record);
+  }
+
+  /** Runs work that needs the volume alone; who uses the mount waits meanwhile. */
+  async withServerStopped<T>(record: SessionRecord, work: () => Promise<T>): Promise<T> {
+    if (this.isMounted && this.#connection === undefined) {
+      throw new SessfsError(
+        'SESSION_STATE',
+        `Cannot stop the server of session ${this.#id}: the mount of fuse-native ends with it`,
+        { hint: `Unmount it first: sessfs unmount ${this.#id}` },
+      );
+    }
+    const before = this.#phase;
+    clearTimeout(this.#retryTimer);
+    this.#connection?.unwatch();
+    await this.#stopProcess();
+    this.#phase = 'maintenance';
+    try {
+      return await work();
+    } finally {
+      if (this.isMounted) this.#sleep(record);
+      else this.#setDown(before === 'down' ? this.#problem : undefined);
+    }
+  }
+
+  #mayHibernate(connection: Connection): boolean {
+    const { hibernateAfterSeconds } = this.#deps.config();
+    if (hibernateAfterSeconds === 0 || this.#users > 0 || this.#process === undefined) return false;
+    return connection.quietMs >= hibernateAfterSeconds * 1000;
+  }
+
+  #sleep(record: SessionRecord): void {
+    this.#phase = 'hibernated';
+    this.#problem = undefined;
+    this.#connection?.watch(() => this.#deps.inTurn(() => this.#onKnock(record)));
+  }
+
+  /** Somebody uses the mount of a sleeping session, or has taken it away. */
+  async #onKnock(record: SessionRecord): Promise<void> {
+    if (this.#phase !== 'hibernated' || this.#mountPoint === undefined) return;
+    if (this.#deps.mounts.isMounted(this.#mountPoint)) await this.wake(record);
+    else this.#forgetMount();
+  }
+
+  async #start(record: SessionRecord, serve: VolumeServerOptions['serve']): Promise<void> {
     const config = this.#deps.config();
+    const connection = serve === 'kernel' ? this.#connection : undefined;
+    connection?.unwatch();
+    const dir = volumeDir(this.#deps.layout, record.id);
     const process = await VolumeProcess.start({
       script: this.#deps.serverScript,
-      fuseFd: serve === 'kernel' ? this.#fuseFd : undefined,
+      descriptors: connection?.descriptors,
       server: {
         sessionId: record.id,
         volumeId: record.volumeId,
-        dir: volumeDir(this.#deps.layout, record.id),
-        isNew: !this.#hasVolume(record.id),
+        dir,
+        // INVARIANT: the first server makes the volume and no later one: a lost log is not made anew, empty.
+        isNew: !existsSync(dir),
         socketPath: this.socketPath,
         serve,
         mountPoint: record.mountPoint,
@@ -188,46 +345,101 @@ export class SessionServer {
         cutIntervalSeconds: config.cutIntervalSeconds,
         stopTimeoutSeconds: config.stopTimeoutSeconds,
         logLevel: config.logLevel,
-        resume,
+        predecessor: connection?.takePredecessor(this.#deaths.givenUp),
       },
     });
-    this.#process = process;
-    void process.exited.then((how) => this.#deps.inTurn(() => this.#onExit(record, process, how)));
+    this.#follow(record, process);
   }
 
-  /** A process that is still the current one has ended by itself: resume, or take the mount down. */
-  async #onExit(record: SessionRecord, process: VolumeProcess, how: string): Promise<void> {
+  #follow(record: SessionRecord, process: VolumeProcess): void {
+    this.#process = process;
+    this.#connection?.observe();
+    void process.exited.then((exit) => {
+      this.#deps.inTurn(() => this.#onExit(record, process, exit));
+    });
+  }
+
+  /** A process that is still the current one has ended by itself: another takes its place. */
+  async #onExit(record: SessionRecord, process: VolumeProcess, exit: Exit): Promise<void> {
     if (this.#process !== process) return;
     this.#process = undefined;
     if (process.hasEnded) {
-      this.#deps.logger.warn({ session: this.#id }, 'The mount was taken away from outside');
-      this.#mountPoint = undefined;
-      this.#closeFuse();
-      this.#setDown(undefined);
-      this.#deps.onUnmountedOutside(this.#id);
+      this.#forgetMount();
       return;
     }
     if (!this.isMounted) {
       this.#setDown(undefined);
       return;
     }
-    this.#deps.logger.error({ session: this.#id }, `The volume server ${how}`);
-    const isFirst = performance.now() - this.#restartedAtMs > RESTART_WINDOW_MS;
-    if (!isFirst || process.connection === undefined || this.#fuseFd === undefined) {
-      await this.#takeDown(`The volume server ${how}`);
+    this.#deps.logger.error({ session: this.#id }, `The volume server ${exit.how}`);
+    if (this.#connection === undefined) {
+      await this.#takeDown(`The volume server ${exit.how}`);
       return;
     }
-    this.#restartedAtMs = performance.now();
     this.#restarts += 1;
-    this.#state = 'starting';
-    try {
-      await this.#start(record, 'kernel', process.connection);
-      this.#state = 'serving';
-      this.#deps.logger.info({ session: this.#id }, 'The volume server was restarted');
-    } catch (error) {
-      this.#deps.logger.error({ session: this.#id, err: error }, 'The restart failed');
-      await this.#takeDown(`The volume server ${how} and its restart failed: ${String(error)}`);
+    await this.#recoverLater(record, `its server ${exit.how}`, exit.wasKilled);
+  }
+
+  /** At once after a death by bad luck; later and later for a server that never gets to answer anything. */
+  async #recoverLater(record: SessionRecord, how: string, wasKilled: boolean): Promise<void> {
+    const { logger } = this.#deps;
+    const deaths = this.#deaths;
+    const given = deaths.add({ signs: this.#connection?.signs, wasKilled });
+    for (const unique of given) {
+      logger.error({ session: this.#id, unique }, 'Servers died of a request: it gets an error');
     }
+    this.#phase = 'recovering';
+    const { delayMs } = deaths;
+    if (delayMs === 0) {
+      await this.#recover(record);
+      return;
+    }
+    this.#problem = `starting again in ${delayMs} ms: ${how}, ${deaths.inARow} times without an answer`;
+    logger.warn({ session: this.#id, delayMs, inARow: deaths.inARow }, 'Starting again later');
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      this.#deps.inTurn(async () => {
+        if (this.#phase === 'recovering') await this.#recover(record);
+      });
+    }, delayMs);
+  }
+
+  /** Starts a server on the connection that is there. */
+  async #recover(record: SessionRecord): Promise<void> {
+    clearTimeout(this.#retryTimer);
+    this.#phase = 'starting';
+    try {
+      await this.#start(record, 'kernel');
+      this.#phase = 'serving';
+      this.#problem = undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof SessfsError && FINAL_ERRORS.has(error.code)) {
+        this.#deps.logger.error({ session: this.#id, err: error }, 'The volume cannot be served');
+        await this.#takeDown(reason);
+        return;
+      }
+      this.#deps.logger.error({ session: this.#id, err: error }, 'The volume server did not start');
+      const wasKilled = error instanceof ServerDied && error.exit.wasKilled;
+      await this.#recoverLater(record, reason, wasKilled);
+    }
+  }
+
+  /** While the mount goes: what cannot be served then is detached. */
+  async #startQuietly(record: SessionRecord): Promise<void> {
+    try {
+      await this.#start(record, 'kernel');
+    } catch (error) {
+      this.#deps.logger.warn({ session: this.#id, err: error }, 'No server to unmount with');
+    }
+  }
+
+  #forgetMount(): void {
+    this.#deps.logger.warn({ session: this.#id }, 'The mount was taken away from outside');
+    this.#mountPoint = undefined;
+    this.#setConnection(undefined);
+    this.#setDown(undefined);
+    this.#deps.onUnmountedOutside(this.#id);
   }
 
   /** The mount cannot be served: better gone, with a reason, than hanging. */
@@ -239,52 +451,49 @@ export class SessionServer {
         this.#deps.logger.error({ session: this.#id, err: error }, 'Cannot detach the mount');
       });
     }
-    this.#closeFuse();
+    // Whoever waits for an answer gets an error when the last descriptor is closed.
+    this.#setConnection(undefined);
     await this.#stopProcess();
     this.#setDown(problem);
   }
 
   async #unmountOrDetach(mountPoint: string): Promise<string | undefined> {
-    const { mounts, logger } = this.#deps;
+    const { mounts } = this.#deps;
     if (!mounts.isMounted(mountPoint)) return undefined;
     try {
       await mounts.unmount(mountPoint, { lazy: false });
       return undefined;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const warning = `The mount "${mountPoint}" was detached while in use (${reason}): programs that still have files open there get errors`;
-      logger.warn({ session: this.#id }, warning);
-      await mounts.unmount(mountPoint, { lazy: true });
-      return warning;
+      return this.#detach(mountPoint, error instanceof Error ? error.message : String(error));
     }
   }
 
-  async #stopProcess(): Promise<void> {
-    const process = this.#process;
-    if (process === undefined) return;
-    this.#process = undefined;
-    await this.#stopGracefully(process);
-    if (this.#state === 'detached') this.#setDown(undefined);
+  async #detach(mountPoint: string, reason: string): Promise<string> {
+    const warning = `The mount "${mountPoint}" was detached while in use (${reason}): programs that still have files open there get errors`;
+    this.#deps.logger.warn({ session: this.#id }, warning);
+    await this.#deps.mounts.unmount(mountPoint, { lazy: true });
+    return warning;
   }
 
-  async #stopGracefully(process: VolumeProcess): Promise<void> {
-    const { graceful } = await process.stop();
+  async #stopProcess(options: { cut?: boolean } = {}): Promise<void> {
+    const process = this.#process;
+    if (process === undefined) return;
+    // Not the current process any more: that it ends is expected.
+    this.#process = undefined;
+    const { graceful } = await process.stop(options);
     if (!graceful) this.#deps.logger.error({ session: this.#id }, 'The volume server was killed');
   }
 
-  /** INVARIANT: the first server makes the volume and no later one: a lost log is not replaced by an empty one. */
-  #hasVolume(id: string): boolean {
-    return existsSync(volumeDir(this.#deps.layout, id));
-  }
-
-  #closeFuse(): void {
-    if (this.#fuseFd === undefined) return;
-    this.#deps.mounts.closeFd(this.#fuseFd);
-    this.#fuseFd = undefined;
+  #setConnection(connection: Connection | undefined): void {
+    const before = this.#connection;
+    if (before === connection) return;
+    this.#connection = connection;
+    this.#deps.onConnection(this.#id, connection);
+    before?.close();
   }
 
   #setDown(problem: string | undefined): void {
-    this.#state = problem === undefined ? 'idle' : 'down';
+    this.#phase = problem === undefined ? 'unmounted' : 'down';
     this.#problem = problem;
   }
 }

@@ -37,6 +37,15 @@ export class StoreLock {
     return new StoreLock(fd);
   }
 
+  /** The lock of the program that this process was before: an open file keeps it across execve(2). */
+  static adopt(fd: number): StoreLock {
+    return new StoreLock(fd);
+  }
+
+  get fd(): number | undefined {
+    return this.#fd;
+  }
+
   release(): void {
     if (this.#fd === undefined) return;
     ftruncateSync(this.#fd, 0);

@@ -1,119 +1,169 @@
 /**
- * The supervisor: which sessions there are, and what becomes of each. It owns the mounts and starts the
- * volume servers; it never opens a volume itself.
+ * The supervisor: what becomes of all sessions when the daemon starts, goes on as another program, and
+ * ends. It owns the mounts and starts the volume servers; it never opens a volume itself.
  *
  * Rule: it must not wait for a mount of its own from the event loop: such a wait ends only when a volume
  * server answers, and who would start that one?
  */
 
-import { rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import type { Logger } from 'pino';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { callJson } from '../control/http-client.ts';
-import type {
-  CreateRequest,
-  DaemonStatus,
-  SessionInfo,
-  SessionRecord,
-} from '../control/protocol.ts';
-import { SessfsError } from '../shared/errors.ts';
+import type { DaemonStatus, SessionRecord } from '../control/protocol.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { Config } from './config.ts';
+import { DescriptorName } from './handover.ts';
+import type { Handover, RunningServer } from './handover.ts';
 import { cleanStaleMounts, stopOrphans } from './leftovers.ts';
-import { prepareDefaultMountPoint, prepareMountPoint } from './mount-point.ts';
-import type { MountPort } from './mount-port.ts';
-import { planSession } from './new-session.ts';
-import { Registry, SESSION_NAME } from './registry.ts';
-import { SessionServer } from './session-server.ts';
-import { volumeDir, volumeSocket } from './store-layout.ts';
-import type { StoreLayout } from './store-layout.ts';
-import { Turns } from './turns.ts';
+import { Connection } from './session-connection.ts';
+import type { SessionServer } from './session-server.ts';
+import type { Sessions } from './sessions.ts';
+import { VolumeProcess } from './volume-process.ts';
 
 /** More servers that start at once only take each other's CPU. */
 const MOUNTS_AT_ONCE = 4;
 /** How long a volume server may take to take over a setting, in milliseconds. */
 const CONFIGURE_TIMEOUT_MS = 15_000;
+/** How often sessions are looked after: the grain of idle times, in milliseconds. */
+const TICK_MS = 1_000;
+/** Between two looks at whether work under way has ended, in milliseconds. */
+const QUIET_POLL_MS = 10;
 
 export interface SupervisorOptions {
-  readonly layout: StoreLayout;
-  readonly mounts: MountPort;
-  readonly serverScript: string;
-  readonly logger: Logger;
-  readonly config: Config;
   readonly version: string;
+  /** How many programs this process has been before. */
+  readonly generation: number;
 }
 
 export class Supervisor {
+  readonly #sessions: Sessions;
   readonly #options: SupervisorOptions;
-  readonly #registry: Registry;
-  readonly #servers = new Map<string, SessionServer>();
-  readonly #turns = new Turns();
-  readonly #clock = new SystemClock();
-  readonly #started: string;
-  #config: Config;
-  #isStopping = false;
+  readonly #started = timeToIso(new SystemClock().now());
+  #ticker: NodeJS.Timeout | undefined;
+  /** Sessions whose volume server is of the program that this process was before. */
+  readonly #toReplace = new Set<string>();
 
-  constructor(options: SupervisorOptions) {
+  constructor(sessions: Sessions, options: SupervisorOptions) {
+    this.#sessions = sessions;
     this.#options = options;
-    this.#config = options.config;
-    this.#registry = Registry.open(options.layout.sessionsDir);
-    this.#started = this.#now();
   }
 
-  /** Cleans up what a daemon before this one left: its volume servers, its mounts. */
-  async clean(): Promise<void> {
-    const records = this.#registry.list();
-    const { layout, mounts, logger, serverScript } = this.#options;
+  /** Looks after the sessions from here on. */
+  start(): void {
+    this.#ticker = setInterval(() => {
+      for (const [id, server] of this.#sessions.servers) {
+        const record = server.isRunning ? this.#sessions.registry.find(id) : undefined;
+        if (record !== undefined) server.tick(record);
+      }
+    }, TICK_MS).unref();
+  }
+
+  /**
+   * Goes on with mounts that were handed over: their descriptors, and the volume servers that run.
+   *
+   * @returns The descriptors that belong to no mount of this store.
+   */
+  adopt({ descriptors, servers }: Handover): number[] {
+    const unused = new Map(descriptors);
+    for (const record of this.#sessions.registry.list()) {
+      const [fuse, vitals] = [DescriptorName.fuse(record.id), DescriptorName.vitals(record.id)];
+      const [fuseFd, vitalsFd] = [unused.get(fuse), unused.get(vitals)];
+      if (fuseFd === undefined || vitalsFd === undefined) continue;
+      if (!record.mounted || !this.#sessions.options.mounts.isMountOf(record)) continue;
+      unused.delete(fuse);
+      unused.delete(vitals);
+      const server = this.#sessions.server(record.id);
+      const process = this.#adoptProcess(servers.get(record.id), server.socketPath);
+      if (process !== undefined) this.#toReplace.add(record.id);
+      server.adopt(record, new Connection(fuseFd, vitalsFd), process);
+      this.#sessions.logger.info({ session: record.id }, 'Goes on with the mount');
+    }
+    return [...unused.values()];
+  }
+
+  #adoptProcess(running: RunningServer | undefined, socketPath: string): VolumeProcess | undefined {
+    if (running === undefined) return undefined;
+    const { stopTimeoutSeconds } = this.#sessions.config;
+    return VolumeProcess.adopt(running, { socketPath, stopTimeoutSeconds });
+  }
+
+  /** What a successor needs to go on, once nothing is under way: descriptors by name, running servers. */
+  async handOver(): Promise<Pick<Handover, 'descriptors' | 'servers'>> {
+    while (this.#sessions.isBusy) await delay(QUIET_POLL_MS);
+    const descriptors = new Map<string, number>();
+    const servers = new Map<string, RunningServer>();
+    for (const [id, server] of this.#sessions.servers) {
+      const { connection, process } = server.handover ?? {};
+      if (connection === undefined) continue;
+      descriptors.set(DescriptorName.fuse(id), connection.descriptors.fuse);
+      descriptors.set(DescriptorName.vitals(id), connection.descriptors.vitals);
+      if (process?.pid === undefined) continue;
+      servers.set(id, { pid: process.pid, eventFd: process.eventFd });
+    }
+    return { descriptors, servers };
+  }
+
+  /** Ends volume servers of a daemon before this one: their volumes and connections are ours now. */
+  async stopOrphans(): Promise<void> {
+    const { layout, logger, serverScript } = this.#sessions.options;
     await stopOrphans({ layout, logger, serverScript });
-    await cleanStaleMounts(records, { layout, mounts, logger });
+  }
+
+  /** Detaches mounts that a daemon before this one left and did not hand over. */
+  async cleanMounts(): Promise<void> {
+    const { layout, mounts, logger } = this.#sessions.options;
+    const records = this.#sessions.registry.list();
+    const served = new Set(
+      records
+        .filter((record) => this.#sessions.servers.get(record.id)?.isMounted === true)
+        .map((record) => record.mountPoint),
+    );
+    await cleanStaleMounts(records, { layout, mounts, logger, served });
   }
 
   /** Mounts what was mounted; a session that cannot be is down, with its reason, and the others go on. */
-  async mountAll(): Promise<void> {
-    const waiting = this.#registry
+  async mountAll(signal?: AbortSignal): Promise<void> {
+    const waiting = this.#sessions.registry
       .list()
-      .filter((record) => record.mounted && record.state === 'active');
+      .filter((record) => record.mounted && record.state === 'active')
+      .filter((record) => this.#sessions.servers.get(record.id)?.isMounted !== true);
     const mountNext = async (): Promise<void> => {
       for (let record = waiting.shift(); record !== undefined; record = waiting.shift()) {
+        if (this.#sessions.isStopping || signal?.aborted === true) return;
         const { id } = record;
-        await this.#turns
-          .run(id, () => this.#mountRecord(this.#getRecord(id)))
+        await this.#sessions
+          .inTurn(id, async () => {
+            const current = this.#sessions.registry.find(id);
+            if (current?.mounted === true) await this.#sessions.mountRecord(current);
+          })
           .catch((error: unknown) => {
-            this.#options.logger.error({ session: id, err: error }, 'Cannot mount again');
+            this.#sessions.logger.error({ session: id, err: error }, 'Cannot mount again');
           });
       }
     };
     await Promise.all(Array.from({ length: MOUNTS_AT_ONCE }, mountNext));
   }
 
-  /** Unmounts and stops everything; what was mounted stays so in the registry. */
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    await Promise.all(
-      [...this.#servers].map(([id, server]) =>
-        this.#turns
-          .run(id, () => server.stop())
-          .catch((error: unknown) => {
-            this.#options.logger.error({ session: id, err: error }, 'Cannot stop the session');
-          }),
-      ),
-    );
-  }
-
-  /** A session that is mounted while the others are unmounted would outlive the daemon. */
-  #assertRunning(): void {
-    if (!this.#isStopping) return;
-    throw new SessfsError('DAEMON_UNREACHABLE', 'Cannot mount: the daemon is stopping', {
-      hint: 'Try again once it is started anew',
-    });
+  /** Puts servers of the code on disk in the place of those that run, one by one. */
+  async replaceServers(): Promise<void> {
+    for (const id of this.#toReplace) {
+      await this.#sessions
+        .inTurn(id, async () => {
+          const record = this.#sessions.registry.find(id);
+          if (record !== undefined && !this.#sessions.isStopping)
+            await this.#sessions.server(id).replace(record);
+        })
+        .catch((error: unknown) => {
+          this.#sessions.logger.error({ session: id, err: error }, 'Cannot replace the server');
+        });
+      this.#toReplace.delete(id);
+    }
   }
 
   configure(config: Config): void {
-    this.#config = config;
-    this.#options.logger.level = config.logLevel;
-    for (const server of this.#servers.values()) {
+    this.#sessions.config = config;
+    this.#sessions.logger.level = config.logLevel;
+    for (const server of this.#sessions.servers.values()) {
       if (server.info.pid === undefined) continue;
       void callJson({
         socketPath: server.socketPath,
@@ -122,7 +172,7 @@ export class Supervisor {
         body: { logLevel: config.logLevel },
         timeoutMs: CONFIGURE_TIMEOUT_MS,
       }).catch((error: unknown) => {
-        this.#options.logger.warn({ err: error }, 'Cannot configure a volume server');
+        this.#sessions.logger.warn({ err: error }, 'Cannot configure a volume server');
       });
     }
   }
@@ -131,239 +181,41 @@ export class Supervisor {
     return {
       pid: process.pid,
       version: this.#options.version,
-      root: this.#options.layout.root,
+      root: this.#sessions.options.layout.root,
       started: this.#started,
       rssBytes: process.memoryUsage.rss(),
-      sessions: this.list(),
+      generation: this.#options.generation,
+      toReplace: this.#toReplace.size,
+      sessions: this.#sessions.registry.list().map((record) => this.#sessions.describe(record)),
     };
   }
 
-  list(): SessionInfo[] {
-    return this.#registry.list().map((record) => this.#describe(record));
+  /** Stops every volume server and leaves the mounts to the next daemon: their descriptors are kept. */
+  async leave(): Promise<void> {
+    await this.#stopEach((server) => server.leave());
   }
 
-  /** @throws {SessfsError} SESSION_UNKNOWN */
-  get(session: string): SessionInfo {
-    return this.#describe(this.#getRecord(session));
+  /** Unmounts and stops everything; what was mounted stays so in the registry. */
+  async stop(): Promise<void> {
+    await this.#stopEach((server, record) => server.unmount(record));
   }
 
-  async create(request: CreateRequest): Promise<SessionInfo> {
-    const { name } = request;
-    this.#assertRunning();
-    if (name !== undefined) this.#assertNameFree(name);
-    // One after the other as far as the name and the mount point are concerned.
-    const record = await this.#turns.run('create', async () => {
-      if (name !== undefined) this.#assertNameFree(name);
-      const made = await planSession(request, {
-        layout: this.#options.layout,
-        mounts: this.#options.mounts,
-        defaults: this.#config.sessionDefaults,
-        taken: this.#registry.list(),
-        created: this.#now(),
-      });
-      await this.#registry.put(made);
-      return made;
-    });
-    return this.#turns.run(record.id, async () => {
-      try {
-        this.#assertRunning();
-        return await this.#mountRecord(record);
-      } catch (error) {
-        await this.#forget(record);
-        throw error;
-      }
-    });
-  }
-
-  /** @param mountPoint Another one than before, from now on. */
-  async mount(session: string, mountPoint?: string): Promise<SessionInfo> {
-    const { id } = this.#getRecord(session);
-    return this.#turns.run(id, async () => {
-      const record = this.#getRecord(id);
-      this.#assertActive(record, 'mount');
-      const server = this.#server(id);
-      const isElsewhere = mountPoint !== undefined && mountPoint !== record.mountPoint;
-      this.#assertRunning();
-      if (server.isMounted && isElsewhere) {
-        throw new SessfsError(
-          'SESSION_STATE',
-          `Cannot mount session ${id} at "${mountPoint}": it is mounted at "${record.mountPoint}"`,
-          { hint: `Unmount it first: sessfs unmount ${id}` },
-        );
-      }
-      const place = isElsewhere
-        ? await prepareMountPoint(mountPoint, this.#options.mounts)
-        : record.mountPoint;
-      const changed = { ...record, mounted: true, mountPoint: place };
-      const info = await this.#mountRecord(changed);
-      await this.#registry.put(changed);
-      return { ...info, ...changed };
-    });
-  }
-
-  async unmount(session: string): Promise<SessionInfo & { warning?: string }> {
-    const { id } = this.#getRecord(session);
-    return this.#turns.run(id, async () => {
-      const record = { ...this.#getRecord(id), mounted: false };
-      await this.#registry.put(record);
-      const warning = await this.#server(id).unmount();
-      return withWarning(this.#describe(record), warning);
-    });
-  }
-
-  /** Ends a session: unmounted for good, its history stays. */
-  async end(session: string): Promise<SessionInfo & { warning?: string }> {
-    const { id } = this.#getRecord(session);
-    return this.#turns.run(id, async () => {
-      const record = this.#getRecord(id);
-      if (record.state === 'ended') return this.#describe(record);
-      const ended = { ...record, state: 'ended' as const, ended: this.#now(), mounted: false };
-      const warning = await this.#server(id).unmount();
-      await this.#registry.put(ended);
-      return withWarning(this.#describe(ended), warning);
-    });
-  }
-
-  /** Removes a session with all its history. */
-  async delete(session: string): Promise<SessionInfo> {
-    const { id } = this.#getRecord(session);
-    return this.#turns.run(id, async () => {
-      const info = this.#describe(this.#getRecord(id));
-      await this.#server(id).stop();
-      await this.#forget(info);
-      return info;
-    });
-  }
-
-  /**
-   * The socket of a session's volume server, started if need be, for as long as `release` is not called.
-   *
-   * @param options.mayChange The request changes files: refused for a session that has ended.
-   */
-  async borrowVolume(
-    session: string,
-    options: { mayChange: boolean },
-  ): Promise<{ socketPath: string; release: () => void }> {
-    const { id } = this.#getRecord(session);
-    return this.#turns.run(id, async () => {
-      const record = this.#getRecord(id);
-      if (options.mayChange) this.#assertActive(record, 'change');
-      const server = this.#server(id);
-      await server.ensureRunning(record);
-      return { socketPath: server.socketPath, release: server.use() };
-    });
-  }
-
-  async #mountRecord(record: SessionRecord): Promise<SessionInfo> {
-    const { layout } = this.#options;
-    if (record.mountPoint === join(layout.mountsDir, record.id)) {
-      await prepareDefaultMountPoint(record, this.#options.mounts);
-    }
-    await this.#server(record.id).mount(record);
-    this.#options.logger.info({ session: record.id, mountPoint: record.mountPoint }, 'Mounted');
-    return this.#describe(record);
-  }
-
-  async #forget(record: SessionRecord): Promise<void> {
-    const { layout, mounts } = this.#options;
-    this.#servers.delete(record.id);
-    await this.#registry.remove(record.id);
-    await rm(volumeDir(layout, record.id), { recursive: true, force: true });
-    await rm(volumeSocket(layout, record.id), { force: true });
-    const own = join(layout.mountsDir, record.id);
-    // rmdir and never rm: if the mount were still there, that would empty the session.
-    if (!mounts.isMounted(own)) await rmdir(own).catch(() => undefined);
-  }
-
-  #server(id: string): SessionServer {
-    let server = this.#servers.get(id);
-    if (server === undefined) {
-      const { layout, mounts, serverScript, logger } = this.#options;
-      server = new SessionServer(id, {
-        layout,
-        mounts,
-        serverScript,
-        logger,
-        config: () => this.#config,
-        onUnmountedOutside: (gone) => this.#markUnmounted(gone),
-        inTurn: (work) => {
-          this.#turns.run(id, work).catch((error: unknown) => {
-            logger.error({ session: id, err: error }, 'Cannot follow the end of a volume server');
-          });
-        },
-      });
-      this.#servers.set(id, server);
-    }
-    return server;
-  }
-
-  #markUnmounted(id: string): void {
-    const record = this.#registry.find(id);
-    if (record === undefined || this.#isStopping) return;
-    void this.#turns
-      .run(id, () => this.#registry.put({ ...record, mounted: false }))
-      .catch((error: unknown) => {
-        this.#options.logger.error({ session: id, err: error }, 'Cannot write the registry');
-      });
-  }
-
-  #describe(record: SessionRecord): SessionInfo {
-    return { ...record, server: this.#server(record.id).info };
-  }
-
-  #getRecord(session: string): SessionRecord {
-    const record = this.#registry.find(session);
-    if (record !== undefined) return record;
-    throw new SessfsError(
-      'SESSION_UNKNOWN',
-      `Cannot find session "${session}": no such id or name`,
-      {
-        hint: 'List the sessions: sessfs list',
-      },
+  async #stopEach(
+    stop: (server: SessionServer, record: SessionRecord) => Promise<unknown>,
+  ): Promise<void> {
+    this.#sessions.isStopping = true;
+    clearInterval(this.#ticker);
+    await Promise.all(
+      [...this.#sessions.servers].map(([id, server]) =>
+        this.#sessions
+          .inTurn(id, async () => {
+            const record = this.#sessions.registry.find(id);
+            if (record !== undefined) await stop(server, record);
+          })
+          .catch((error: unknown) => {
+            this.#sessions.logger.error({ session: id, err: error }, 'Cannot stop the session');
+          }),
+      ),
     );
   }
-
-  #assertActive(record: SessionRecord, action: string): void {
-    if (this.#isStopping) {
-      throw new SessfsError('DAEMON_UNREACHABLE', `Cannot ${action}: the daemon is stopping`);
-    }
-    if (record.state === 'active') return;
-    throw new SessfsError(
-      'SESSION_STATE',
-      `Cannot ${action} session ${record.id}: it ended at ${record.ended ?? 'an unknown time'}`,
-      { hint: 'Its history can still be read: sessfs log, cat, diff, export' },
-    );
-  }
-
-  #assertNameFree(name: string): void {
-    if (!SESSION_NAME.test(name)) {
-      throw new SessfsError(
-        'USAGE',
-        `Cannot name a session "${name}": the name has other characters`,
-        {
-          hint: 'Use up to 64 letters, digits, ".", "_" and "-", and begin with a letter or digit',
-        },
-      );
-    }
-    const holder = this.#registry.find(name);
-    if (holder === undefined) return;
-    throw new SessfsError(
-      'SESSION_EXISTS',
-      `Cannot create session "${name}": ${holder.id} has that name`,
-      {
-        hint: 'Choose another name, or delete that session',
-      },
-    );
-  }
-
-  #now(): string {
-    return timeToIso(this.#clock.now());
-  }
-}
-
-function withWarning(
-  info: SessionInfo,
-  warning: string | undefined,
-): SessionInfo & { warning?: string } {
-  return warning === undefined ? info : { ...info, warning };
 }

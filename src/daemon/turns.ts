@@ -5,6 +5,11 @@
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>();
 
+  /** Something is under way. */
+  get isBusy(): boolean {
+    return this.#last.size > 0;
+  }
+
   /** Runs the work when everything asked for before with this key is over. */
   run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key) ?? Promise.resolve();

@@ -35,7 +35,8 @@ export interface VolumeApiOptions {
   readonly served: ServedVolume;
   readonly connectionStats: () => unknown;
   readonly setLogLevel: (level: LogLevel) => void;
-  readonly stop: () => void;
+  /** @param options.cut Files that are open and have changed get a version first. */
+  readonly stop: (options: { cut: boolean }) => void;
 }
 
 const clock = new SystemClock();
@@ -78,8 +79,8 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
     },
     {
       on: 'POST /v1/stop',
-      handle: async () => {
-        options.stop();
+      handle: async ({ body }) => {
+        options.stop({ cut: body['cut'] === true });
         return { json: {} };
       },
     },

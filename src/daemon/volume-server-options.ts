@@ -8,12 +8,15 @@
 import type { SessionOptions } from '../control/protocol.ts';
 import type { WireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
+import type { Revision } from '../shared/brands.ts';
 import type { LogLevel } from './config.ts';
 
 /** The descriptor of /dev/fuse in a volume server. */
 export const FUSE_FD = 3;
 /** The pipe for events in a volume server. */
 export const EVENT_FD = 4;
+/** The page of vital signs of its connection (vitals.ts) in a volume server. */
+export const VITALS_FD = 5;
 
 export interface VolumeServerOptions {
   readonly sessionId: string;
@@ -33,14 +36,21 @@ export interface VolumeServerOptions {
   readonly cutIntervalSeconds: number;
   readonly stopTimeoutSeconds: number;
   readonly logLevel: LogLevel;
-  /** The connection was negotiated by a server before this one. */
-  readonly resume: ConnectionInfo | undefined;
+  /** The connection has had a server before this one: what it left. Undefined for the first. */
+  readonly predecessor: Predecessor | undefined;
+}
+
+export interface Predecessor {
+  /** What it agreed with the kernel; undefined if it did not come so far. */
+  readonly connection: ConnectionInfo | undefined;
+  /** The volume's revision when the connection began. */
+  readonly since: Revision;
+  /** Numbers of requests that are answered with an error: servers died of them. */
+  readonly givenUp: readonly number[];
 }
 
 export type VolumeServerEvent =
   | { readonly event: 'ready' }
   | { readonly event: 'failed'; readonly error: WireError }
-  /** INIT is over: what a successor needs to resume. */
-  | { readonly event: 'connected'; readonly info: ConnectionInfo }
   /** The mount has gone; the server stops by itself. */
   | { readonly event: 'ended' };

@@ -17,9 +17,11 @@ import { Connection } from '../fuse/connection.ts';
 import type { ConnectionInfo, FileSystem } from '../fuse/file-system.ts';
 import { makeLogger } from './logger.ts';
 import { openVolume } from './open-volume.ts';
+import { CHECK_ARGUMENT } from './preflight.ts';
 import type { ServedVolume } from './open-volume.ts';
 import { volumeRoutes } from './volume-api.ts';
-import { EVENT_FD, FUSE_FD } from './volume-server-options.ts';
+import { Vitals } from './vitals.ts';
+import { EVENT_FD, FUSE_FD, VITALS_FD } from './volume-server-options.ts';
 import type { VolumeServerEvent, VolumeServerOptions } from './volume-server-options.ts';
 
 /** How long commands under way may take once the server was told to stop, in milliseconds. */
@@ -41,6 +43,7 @@ interface Frontend {
 }
 
 async function main(): Promise<void> {
+  if (process.argv[2] === CHECK_ARGUMENT) return;
   setFlagsFromString(HEAP_FLAG);
   const options = decodeTrusted<VolumeServerOptions>(process.argv[2] ?? '{}');
   const logger = makeLogger('volume', options.logLevel, { session: options.sessionId });
@@ -56,12 +59,13 @@ async function main(): Promise<void> {
 }
 
 async function serve(options: VolumeServerOptions, logger: Logger): Promise<void> {
-  const served = await openVolume(options, logger);
+  const vitals = options.serve === 'kernel' ? new Vitals(VITALS_FD) : undefined;
+  const served = await openVolume(options, { logger, writers: vitals });
   let frontend: Frontend | undefined;
   let control: ControlServer | undefined;
   let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopping ??= shutDown({ served, frontend, control, logger });
+  const stop = (cut = false): Promise<void> => {
+    stopping ??= shutDown({ served, frontend, control, logger, cut });
     return stopping;
   };
   const routes = volumeRoutes({
@@ -71,7 +75,7 @@ async function serve(options: VolumeServerOptions, logger: Logger): Promise<void
       logger.level = level;
     },
     // Not awaited by the request: its reply has to leave before the socket closes.
-    stop: () => setImmediate(() => void stop()),
+    stop: ({ cut }) => setImmediate(() => void stop(cut)),
   });
   try {
     control = await ControlServer.listen({
@@ -79,7 +83,7 @@ async function serve(options: VolumeServerOptions, logger: Logger): Promise<void
       routes,
       onError: (error, on) => logger.debug({ err: error, on }, 'A command failed'),
     });
-    frontend = await openFrontend(options, served.fileSystem, logger);
+    frontend = await openFrontend(options, { served, vitals, logger });
   } catch (error) {
     await control?.close(0);
     await served.volume.close();
@@ -99,11 +103,13 @@ async function shutDown(parts: {
   frontend: Frontend | undefined;
   control: ControlServer | undefined;
   logger: Logger;
+  cut: boolean;
 }): Promise<void> {
-  const { served, frontend, control, logger } = parts;
+  const { served, frontend, control, logger, cut } = parts;
   try {
     await frontend?.stop();
     await control?.close(COMMAND_DRAIN_MS);
+    if (cut) served.volume.cutChanged();
     await served.volume.close();
     process.exit(0);
   } catch (error) {
@@ -114,31 +120,36 @@ async function shutDown(parts: {
 
 async function openFrontend(
   options: VolumeServerOptions,
-  fileSystem: FileSystem,
-  logger: Logger,
+  parts: { served: ServedVolume; vitals: Vitals | undefined; logger: Logger },
 ): Promise<Frontend | undefined> {
+  const { served, vitals, logger } = parts;
   if (options.serve === 'none') return undefined;
-  return options.serve === 'kernel'
-    ? openKernelFrontend(options, fileSystem, logger)
-    : openNativeFrontend(options, fileSystem, logger);
+  return vitals === undefined
+    ? openNativeFrontend(options, served.fileSystem, logger)
+    : openKernelFrontend(options, { served, vitals, logger });
 }
 
 /** Resolves when INIT is over: from then on a successor knows what it needs to resume. */
 async function openKernelFrontend(
-  options: VolumeServerOptions,
-  fileSystem: FileSystem,
-  logger: Logger,
+  { predecessor }: VolumeServerOptions,
+  { served, vitals, logger }: { served: ServedVolume; vitals: Vitals; logger: Logger },
 ): Promise<Frontend> {
   let onConnected: (() => void) | undefined;
   const connected = new Promise<void>((resolve) => (onConnected = resolve));
   const connection = new Connection({
     fd: FUSE_FD,
-    fileSystem: withConnected(fileSystem, (info) => {
-      tell({ event: 'connected', info });
+    fileSystem: withConnected(served.fileSystem, (info) => {
+      // Before INIT is answered: a successor that does not know of it could not go on.
+      if (predecessor?.connection === undefined) {
+        vitals.connected(info, served.volume.status().revision);
+      }
       onConnected?.();
     }),
     logger,
-    resume: options.resume,
+    resume: predecessor?.connection,
+    takeover: predecessor !== undefined,
+    poison: predecessor?.givenUp ?? [],
+    pulse: vitals,
   });
   const ended = connection.run();
   // A mount that is gone before it began is told by `ended`.

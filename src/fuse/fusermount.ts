@@ -10,12 +10,9 @@ import { closeSync } from 'node:fs';
 
 import { SessfsError } from '../shared/errors.ts';
 import { errnoName } from '../shared/errno.ts';
-import { addressOf, lastErrno, libc } from './libc.ts';
+import { addressOf, lastErrno, libc, makeSocketPair } from './libc.ts';
 
 const COMMAND = 'fusermount3';
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const F_SETFL_NONBLOCK = 0o4000;
 /** The child's descriptor for our socket: the first one after its standard three. */
@@ -82,14 +79,6 @@ function hintFor(stderr: string): string | undefined {
     return 'fusermount3 must be setuid root, and the container must allow mounting';
   }
   return undefined;
-}
-
-function makeSocketPair(): [number, number] {
-  const fds = Buffer.alloc(8);
-  if (libc().socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) !== 0) {
-    throw new SessfsError('FAILED', `Cannot make a socket pair: ${errnoName(lastErrno())}`);
-  }
-  return [fds.readInt32LE(0), fds.readInt32LE(4)];
 }
 
 /** Takes the descriptor out of the message that waits in the socket. */

@@ -9,7 +9,7 @@
 
 import { createRequire } from 'node:module';
 
-import { Errno } from '../shared/errno.ts';
+import { Errno, errnoName } from '../shared/errno.ts';
 import { SessfsError } from '../shared/errors.ts';
 
 type Koffi = typeof import('koffi');
@@ -28,13 +28,28 @@ interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   /** fcntl(2) with F_SETFL. */
   setStatusFlags(fd: number, flags: number): number;
-  /** fcntl(2) with F_SETFD. */
+  /** fcntl(2) with F_SETFD: FD_CLOEXEC or 0. */
   setDescriptorFlags(fd: number, flags: number): number;
+  memfdCreate(name: string, flags: number): number;
+  /** Maps the start of a file, shared, to read and write; undefined if that fails. */
+  mapShared(fd: number, length: number): ArrayBuffer | undefined;
+  /** Replaces this process by another program; returns only if that fails. */
+  execve(path: string, argv: Uint8Array, env: Uint8Array): number;
+  /** @param status Four bytes. */
+  waitpid(pid: number, status: Uint8Array, options: number): number;
   flock(fd: number, operation: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  dup(fd: number): number;
 }
 
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
 const F_SETFD = 2;
 const F_SETFL = 4;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_FAILED = 0xffffffffffffffffn;
 
 let loaded: Libc | undefined;
 let loadedKoffi: Koffi | undefined;
@@ -68,6 +83,14 @@ function load(): Libc {
   const library = koffi().load(process.platform === 'linux' ? 'libc.so.6' : null);
   const fcntl = library.func('fcntl', 'int', ['int', 'int', 'int']);
   const umount2 = library.func('umount2', 'int', ['str', 'int']);
+  const mmap = library.func('mmap', 'void *', [
+    'uintptr_t',
+    'size_t',
+    'int',
+    'int',
+    'int',
+    'int64',
+  ]);
   return {
     read: library.func('read', 'int64', ['int', 'uintptr_t', 'size_t']),
     write: library.func('write', 'int64', ['int', 'uintptr_t', 'size_t']),
@@ -82,6 +105,16 @@ function load(): Libc {
     setStatusFlags: (fd, flags) => fcntl(fd, F_SETFL, flags),
     setDescriptorFlags: (fd, flags) => fcntl(fd, F_SETFD, flags),
     flock: library.func('flock', 'int', ['int', 'int']),
+    bind: library.func('bind', 'int', ['int', 'void *', 'uint32']),
+    dup: library.func('dup', 'int', ['int']),
+    memfdCreate: library.func('memfd_create', 'int', ['str', 'uint']),
+    mapShared: (fd, length) => {
+      const address: unknown = mmap(0, length, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+      if (koffi().address(address) === MAP_FAILED) return undefined;
+      return koffi().view(address, length);
+    },
+    execve: library.func('execve', 'int', ['str', 'void *', 'void *']),
+    waitpid: library.func('waitpid', 'int', ['int', 'void *', 'int']),
   };
 }
 
@@ -101,4 +134,13 @@ export function lastErrno(): number {
 /** Where a buffer's bytes are. The caller keeps the buffer alive for as long as the number is used. */
 export function addressOf(bytes: Uint8Array): number {
   return Number(koffi().address(bytes));
+}
+
+/** Two connected stream sockets, closed on exec. */
+export function makeSocketPair(): [number, number] {
+  const fds = Buffer.alloc(8);
+  if (libc().socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) !== 0) {
+    throw new SessfsError('FAILED', `Cannot make a socket pair: ${errnoName(lastErrno())}`);
+  }
+  return [fds.readInt32LE(0), fds.readInt32LE(4)];
 }

@@ -90,6 +90,8 @@ export interface VolumeControl {
   status(): VolumeStatus;
   /** Everything acknowledged so far is on disk when this resolves. */
   sync(): Promise<void>;
+  /** A version of every file that has changed since its last one, also of those that are open. */
+  cutChanged(): void;
   /** Syncs, writes the index out and closes both. */
   close(): Promise<void>;
   /** The number under which somebody who does not come through the mount (a command) makes changes. */

@@ -213,6 +213,10 @@ export class Volume implements Core, VolumeControl {
     }
   }
 
+  cutChanged(): void {
+    this.cuts.cutAll('interval');
+  }
+
   internActor(source: ActorSource): ActorId {
     return this.actors.intern(source);
   }

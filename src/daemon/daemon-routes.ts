@@ -1,5 +1,5 @@
 /**
- * The requests that the supervisor answers itself, and how it passes on those that need a volume.
+ * The requests that the daemon answers itself, and how it passes on those that need a volume.
  */
 
 import { request as httpRequest } from 'node:http';
@@ -7,42 +7,51 @@ import { request as httpRequest } from 'node:http';
 import { ERROR_TRAILER, readBodyBytes } from '../control/http-server.ts';
 import type { ControlRequest, ForwardTarget, Route } from '../control/http-server.ts';
 import { isSwitch } from '../control/protocol.ts';
-import type { CreateRequest, SessionOptions } from '../control/protocol.ts';
+import type { CreateRequest, SessionOptions, UpgradeReply } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { isDriver } from './registry.ts';
+import type { SessionCommands } from './session-commands.ts';
 import type { Supervisor } from './supervisor.ts';
 
-export function supervisorRoutes(supervisor: Supervisor): Route[] {
+export interface DaemonParts {
+  readonly supervisor: Supervisor;
+  readonly commands: SessionCommands;
+  /** Checks that it can, then becomes the program on disk once the reply has left. */
+  readonly upgrade: () => Promise<UpgradeReply>;
+}
+
+export function daemonRoutes({ supervisor, commands, upgrade }: DaemonParts): Route[] {
   return [
     { on: 'GET /v1/status', handle: async () => ({ json: supervisor.status() }) },
-    { on: 'GET /v1/sessions', handle: async () => ({ json: supervisor.list() }) },
+    { on: 'POST /v1/upgrade', handle: async () => ({ json: await upgrade() }) },
+    { on: 'GET /v1/sessions', handle: async () => ({ json: commands.list() }) },
     {
       on: 'POST /v1/sessions',
-      handle: async ({ body }) => ({ json: await supervisor.create(parseCreate(body)) }),
+      handle: async ({ body }) => ({ json: await commands.create(parseCreate(body)) }),
     },
     {
       on: 'GET /v1/sessions/:id',
-      handle: async (request) => ({ json: supervisor.get(session(request)) }),
+      handle: async (request) => ({ json: commands.get(session(request)) }),
     },
     {
       on: 'DELETE /v1/sessions/:id',
-      handle: async (request) => ({ json: await supervisor.delete(session(request)) }),
+      handle: async (request) => ({ json: await commands.delete(session(request)) }),
     },
     {
       on: 'POST /v1/sessions/:id/mount',
       handle: async (request) => ({
-        json: await supervisor.mount(session(request), optionalText(request.body, 'mountPoint')),
+        json: await commands.mount(session(request), optionalText(request.body, 'mountPoint')),
       }),
     },
     {
       on: 'POST /v1/sessions/:id/unmount',
-      handle: async (request) => ({ json: await supervisor.unmount(session(request)) }),
+      handle: async (request) => ({ json: await commands.unmount(session(request)) }),
     },
     {
       on: 'POST /v1/sessions/:id/end',
-      handle: async (request) => ({ json: await supervisor.end(session(request)) }),
+      handle: async (request) => ({ json: await commands.end(session(request)) }),
     },
-    { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(supervisor, target) },
+    { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(commands, target) },
   ];
 }
 
@@ -51,12 +60,12 @@ function session(request: ControlRequest): string {
 }
 
 /** Passes a request on to the volume server, and its reply back: body, stream and trailer. */
-async function forward(supervisor: Supervisor, target: ForwardTarget): Promise<void> {
+async function forward(commands: SessionCommands, target: ForwardTarget): Promise<void> {
   const { request, response, rest, params } = target;
   const mayChange = rest === '/rollback' || rest === '/undelete';
   // Whole, and in one write: a server that has all of it may answer and close before a second one.
   const body = await readBodyBytes(request);
-  const { socketPath, release } = await supervisor.borrowVolume(params['id'] ?? '', { mayChange });
+  const { socketPath, release } = await commands.borrowVolume(params['id'] ?? '', { mayChange });
   try {
     await new Promise<void>((resolve, reject) => {
       const onward = httpRequest(

@@ -1,0 +1,89 @@
+/**
+ * The supervisor's side of one connection to the kernel: the two descriptors that outlive volume servers,
+ * what can be seen of the server through them, and who waits for one.
+ */
+
+import { closeSync } from 'node:fs';
+
+import koffi from 'koffi';
+
+import { makeVitals, readVitals } from './vitals.ts';
+import type { VitalSigns } from './vitals.ts';
+import type { Predecessor } from './volume-server-options.ts';
+
+export class Connection {
+  readonly descriptors: { readonly fuse: number; readonly vitals: number };
+  #poll: ReturnType<typeof koffi.node.poll> | undefined;
+  #hadServer: boolean;
+  #answered = -1;
+  #current: number | undefined;
+  #changedAtMs = performance.now();
+
+  /**
+   * @param fuse /dev/fuse, mounted.
+   * @param vitals Of a connection that another supervisor served; a new page by default.
+   */
+  constructor(fuse: number, vitals?: number) {
+    this.#hadServer = vitals !== undefined;
+    this.descriptors = { fuse, vitals: vitals ?? makeVitals() };
+  }
+
+  get signs(): VitalSigns {
+    return readVitals(this.descriptors.vitals);
+  }
+
+  /** How long no request was answered, as far as observe() saw, in milliseconds. */
+  get quietMs(): number {
+    return performance.now() - this.#changedAtMs;
+  }
+
+  /** How long one and the same request is being answered, in milliseconds; 0 if none is. */
+  get stuckMs(): number {
+    return this.#current === undefined ? 0 : this.quietMs;
+  }
+
+  /** Looks whether anything was answered since the last time. */
+  observe(): void {
+    const { answered, current } = this.signs;
+    if (answered !== this.#answered || current !== this.#current) {
+      this.#changedAtMs = performance.now();
+    }
+    this.#answered = answered;
+    this.#current = current;
+  }
+
+  /** What the next server has to know of those before it; undefined for the first. */
+  takePredecessor(givenUp: readonly number[]): Predecessor | undefined {
+    this.#changedAtMs = performance.now();
+    if (!this.#hadServer) {
+      this.#hadServer = true;
+      return undefined;
+    }
+    const { connection, since } = this.signs;
+    return { connection, since, givenUp };
+  }
+
+  /** Calls back once, when a request waits and no server reads it, or when the mount has gone. */
+  watch(onKnock: () => void): void {
+    this.unwatch();
+    this.#poll = koffi.node.poll(
+      this.descriptors.fuse,
+      { readable: true, disconnect: true },
+      () => {
+        this.unwatch();
+        onKnock();
+      },
+    );
+  }
+
+  unwatch(): void {
+    this.#poll?.close();
+    this.#poll = undefined;
+  }
+
+  close(): void {
+    this.unwatch();
+    closeSync(this.descriptors.fuse);
+    closeSync(this.descriptors.vitals);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The sessions of a store: what the registry keeps of each, how each is served, and whose turn it is.
+ */
+
+import { join } from 'node:path';
+
+import type { Logger } from 'pino';
+
+import type { SessionInfo, SessionRecord } from '../control/protocol.ts';
+import { SessfsError } from '../shared/errors.ts';
+import type { Config } from './config.ts';
+import { DescriptorName } from './handover.ts';
+import { prepareDefaultMountPoint } from './mount-point.ts';
+import type { MountPort } from './mount-port.ts';
+import { Registry } from './registry.ts';
+import type { ServiceManager } from './service-manager.ts';
+import type { Connection } from './session-connection.ts';
+import { SessionServer } from './session-server.ts';
+import type { StoreLayout } from './store-layout.ts';
+import { Turns } from './turns.ts';
+
+export interface SessionsOptions {
+  readonly layout: StoreLayout;
+  readonly mounts: MountPort;
+  /** The program of a volume server. */
+  readonly serverScript: string;
+  readonly logger: Logger;
+  readonly config: Config;
+  /** Keeps descriptors for the case that this process dies. */
+  readonly serviceManager: ServiceManager | undefined;
+}
+
+export class Sessions {
+  readonly options: SessionsOptions;
+  readonly registry: Registry;
+  config: Config;
+  /** The daemon ends: what is mounted now would outlive it. */
+  isStopping = false;
+  readonly #servers = new Map<string, SessionServer>();
+  readonly #turns = new Turns();
+
+  constructor(options: SessionsOptions) {
+    this.options = options;
+    this.config = options.config;
+    this.registry = Registry.open(options.layout.sessionsDir);
+  }
+
+  get logger(): Logger {
+    return this.options.logger;
+  }
+
+  /** Something is under way. */
+  get isBusy(): boolean {
+    return this.#turns.isBusy;
+  }
+
+  /** How each session is served that was ever looked at. */
+  get servers(): ReadonlyMap<string, SessionServer> {
+    return this.#servers;
+  }
+
+  /** Runs work on a session when everything asked for before is over. */
+  inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(id, work);
+  }
+
+  describe(record: SessionRecord): SessionInfo {
+    return { ...record, server: this.server(record.id).info };
+  }
+
+  /**
+   * @param session An id or a name.
+   *
+   * @throws {SessfsError} SESSION_UNKNOWN
+   */
+  getRecord(session: string): SessionRecord {
+    const record = this.registry.find(session);
+    if (record !== undefined) return record;
+    throw new SessfsError(
+      'SESSION_UNKNOWN',
+      `Cannot find session "${session}": no such id or name`,
+      {
+        hint: 'List the sessions: sessfs list',
+      },
+    );
+  }
+
+  /** How a session is served. */
+  server(id: string): SessionServer {
+    let server = this.#servers.get(id);
+    if (server === undefined) {
+      const { layout, mounts, serverScript, logger } = this.options;
+      server = new SessionServer(id, {
+        layout,
+        mounts,
+        serverScript,
+        logger,
+        config: () => this.config,
+        onUnmountedOutside: (gone) => this.#markUnmounted(gone),
+        onConnection: (of, connection) => this.#keepDescriptors(of, connection),
+        inTurn: (work) => {
+          this.#turns.run(id, work).catch((error: unknown) => {
+            logger.error({ session: id, err: error }, 'Cannot follow the end of a volume server');
+          });
+        },
+      });
+      this.#servers.set(id, server);
+    }
+    return server;
+  }
+
+  /** Mounts and serves a session; its turn is the caller's. */
+  async mountRecord(record: SessionRecord): Promise<SessionInfo> {
+    const { layout } = this.options;
+    if (record.mountPoint === join(layout.mountsDir, record.id)) {
+      await prepareDefaultMountPoint(record, this.options.mounts);
+    }
+    await this.server(record.id).mount(record);
+    this.options.logger.info({ session: record.id, mountPoint: record.mountPoint }, 'Mounted');
+    return this.describe(record);
+  }
+
+  /** A session is no more. */
+  forget(id: string): void {
+    this.#servers.delete(id);
+  }
+
+  #keepDescriptors(id: string, connection: Connection | undefined): void {
+    const manager = this.options.serviceManager;
+    const [fuse, vitals] = [DescriptorName.fuse(id), DescriptorName.vitals(id)];
+    if (connection === undefined) {
+      manager?.dropDescriptor(fuse);
+      manager?.dropDescriptor(vitals);
+      return;
+    }
+    manager?.storeDescriptor(fuse, connection.descriptors.fuse);
+    manager?.storeDescriptor(vitals, connection.descriptors.vitals);
+  }
+
+  #markUnmounted(id: string): void {
+    if (this.isStopping) return;
+    void this.#turns
+      .run(id, async () => {
+        const record = this.registry.find(id);
+        if (record === undefined || this.server(id).isMounted) return;
+        await this.registry.put({ ...record, mounted: false });
+      })
+      .catch((error: unknown) => {
+        this.options.logger.error({ session: id, err: error }, 'Cannot write the registry');
+      });
+  }
+}

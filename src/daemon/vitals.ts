@@ -1,0 +1,251 @@
+/**
+ * What outlives a volume server that is killed: a page of memory that it shares with the supervisor.
+ *
+ * In it: what was agreed with the kernel, which request is being answered right now (so that one which
+ * kills its server can be told from bad luck), how many were answered, and who has what open for writing.
+ * Rule: a write costs a store or two; a server may be killed between any two of them.
+ */
+
+import { closeSync, ftruncateSync, readSync } from 'node:fs';
+
+import type { ConnectionInfo } from '../fuse/file-system.ts';
+import { lastErrno, libc } from '../fuse/libc.ts';
+import type { Pulse } from '../fuse/pulse.ts';
+import type { Ino, Revision } from '../shared/brands.ts';
+import { errnoName } from '../shared/errno.ts';
+import { SessfsError } from '../shared/errors.ts';
+import type { WriterTable } from '../volume/writers.ts';
+
+const PAGE_BYTES = 64 * 1024;
+const MFD_CLOEXEC = 1;
+const TWO_32 = 2 ** 32;
+/** Bit 63 of a request's number only says that it is sent again. */
+const RESENT_BIT = 0x8000_0000;
+
+/** Where fields are, in units of 4 bytes; fields of 8 bytes hold a double. */
+const Word = {
+  CONNECTED: 0,
+  MINOR: 1,
+  MAX_WRITE: 2,
+  MAX_READ: 3,
+  SINCE: 4,
+  CURRENT: 6,
+  ANSWERED: 8,
+  LAST_OPENED: 10,
+  OVERFLOWED: 12,
+  DEFERRED: 16,
+  WRITERS: 128,
+};
+/** Requests that wait for something are noted as far as there is room. */
+const MAX_DEFERRED = 32;
+/** Of a slot of the table of writers: inode (a double), count, unused. */
+const SLOT_WORDS = 4;
+const WRITER_SLOTS = (PAGE_BYTES / 4 - Word.WRITERS) / SLOT_WORDS;
+/** Slots looked at for one inode: a table that is crowded forgets rather than slows down. */
+const MAX_PROBES = 64;
+
+/** What the supervisor reads. */
+export interface VitalSigns {
+  /** Undefined before INIT is over. */
+  readonly connection: ConnectionInfo | undefined;
+  /** The volume's revision when the connection began. */
+  readonly since: Revision;
+  /** The number of the request that is being answered; undefined between two. */
+  readonly current: number | undefined;
+  /** Numbers of requests that wait for something. */
+  readonly deferred: readonly number[];
+  /** Requests answered since the connection began. */
+  readonly answered: number;
+}
+
+/** @returns The descriptor of a page for one connection. */
+export function makeVitals(): number {
+  const fd = libc().memfdCreate('sessfs-vitals', MFD_CLOEXEC);
+  if (fd < 0) {
+    throw new SessfsError('FAILED', `Cannot make shared memory: ${errnoName(lastErrno())}`);
+  }
+  try {
+    ftruncateSync(fd, PAGE_BYTES);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** Reads what a server, alive or dead, has written. */
+export function readVitals(fd: number): VitalSigns {
+  const bytes = Buffer.alloc(Word.WRITERS * 4);
+  readSync(fd, bytes, 0, bytes.length, 0);
+  const word = (at: number): number => bytes.readUInt32LE(at * 4);
+  const unique = (at: number): number => word(at) + (word(at + 1) & ~RESENT_BIT) * TWO_32;
+  const deferred: number[] = [];
+  for (let slot = 0; slot < MAX_DEFERRED; slot += 1) {
+    const waiting = unique(Word.DEFERRED + slot * 2);
+    if (waiting !== 0) deferred.push(waiting);
+  }
+  const current = unique(Word.CURRENT);
+  return {
+    connection:
+      word(Word.CONNECTED) === 0
+        ? undefined
+        : {
+            minor: word(Word.MINOR),
+            maxWriteBytes: word(Word.MAX_WRITE),
+            maxReadBytes: word(Word.MAX_READ),
+          },
+    since: bytes.readDoubleLE(Word.SINCE * 4) as Revision,
+    current: current === 0 ? undefined : current,
+    deferred,
+    answered: bytes.readDoubleLE(Word.ANSWERED * 4),
+  };
+}
+
+/** The volume server's side. */
+export class Vitals implements Pulse, WriterTable {
+  readonly #words: Uint32Array;
+  readonly #doubles: Float64Array;
+  #writers = 0;
+
+  /** @param fd Of makeVitals. */
+  constructor(fd: number) {
+    const memory = libc().mapShared(fd, PAGE_BYTES);
+    if (memory === undefined) {
+      throw new SessfsError('FAILED', `Cannot map shared memory: ${errnoName(lastErrno())}`);
+    }
+    this.#words = new Uint32Array(memory);
+    this.#doubles = new Float64Array(memory);
+    for (let slot = 0; slot < WRITER_SLOTS; slot += 1) {
+      if (this.#inoAt(slot) !== 0) this.#writers += 1;
+    }
+    // What a predecessor waited for is sent again.
+    this.#words.fill(0, Word.CURRENT, Word.CURRENT + 2);
+    this.#words.fill(0, Word.DEFERRED, Word.DEFERRED + MAX_DEFERRED * 2);
+  }
+
+  /** Before INIT is answered: from then on a successor resumes. */
+  connected(info: ConnectionInfo, since: Revision): void {
+    const words = this.#words;
+    words[Word.MINOR] = info.minor;
+    words[Word.MAX_WRITE] = info.maxWriteBytes;
+    words[Word.MAX_READ] = info.maxReadBytes;
+    this.#doubles[Word.SINCE / 2] = since;
+    words[Word.CONNECTED] = 1;
+  }
+
+  begin(uniqueLow: number, uniqueHigh: number): void {
+    this.#words[Word.CURRENT] = uniqueLow;
+    this.#words[Word.CURRENT + 1] = uniqueHigh;
+  }
+
+  end(): void {
+    this.#words[Word.CURRENT] = 0;
+    this.#words[Word.CURRENT + 1] = 0;
+    const answered = Word.ANSWERED / 2;
+    this.#doubles[answered] = (this.#doubles[answered] ?? 0) + 1;
+  }
+
+  deferred(uniqueLow: number, uniqueHigh: number): void {
+    this.#replaceDeferred(0, 0, uniqueLow, uniqueHigh);
+  }
+
+  settled(uniqueLow: number, uniqueHigh: number): void {
+    this.#replaceDeferred(uniqueLow, uniqueHigh, 0, 0);
+  }
+
+  #replaceDeferred(low: number, high: number, newLow: number, newHigh: number): void {
+    const words = this.#words;
+    const end = Word.DEFERRED + MAX_DEFERRED * 2;
+    for (let at = Word.DEFERRED; at < end; at += 2) {
+      if (words[at] !== low || words[at + 1] !== high) continue;
+      words[at] = newLow;
+      words[at + 1] = newHigh;
+      return;
+    }
+  }
+
+  get(ino: Ino): number {
+    const slot = this.#find(ino);
+    return slot === undefined ? (this.#words[Word.OVERFLOWED] ?? 0) : this.#countAt(slot);
+  }
+
+  add(ino: Ino, unique: number): void {
+    if (this.#isCounted(unique)) return;
+    const slot = this.#find(ino) ?? this.#findFree(ino);
+    if (slot === undefined) {
+      this.#words[Word.OVERFLOWED] = 1;
+      return;
+    }
+    const count = this.#countAt(slot) + 1;
+    if (count === 1) this.#writers += 1;
+    this.#setCount(slot, count);
+    this.#setIno(slot, ino);
+    this.#setCounted(unique);
+  }
+
+  remove(ino: Ino, unique: number): number {
+    const slot = this.#find(ino);
+    if (slot === undefined) return 0;
+    if (this.#isCounted(unique)) return this.#countAt(slot);
+    const count = Math.max(this.#countAt(slot) - 1, 0);
+    this.#setCount(slot, count);
+    if (count === 0) {
+      this.#setIno(slot, 0);
+      this.#writers -= 1;
+    }
+    this.#setCounted(unique);
+    return count;
+  }
+
+  clear(): void {
+    this.#words.fill(0, Word.WRITERS);
+    this.#words[Word.OVERFLOWED] = 0;
+    this.#setCounted(0);
+    this.#writers = 0;
+  }
+
+  #find(ino: Ino): number | undefined {
+    if (this.#writers === 0) return undefined;
+    return this.#probe(ino, ino);
+  }
+
+  #findFree(ino: Ino): number | undefined {
+    return this.#probe(ino, 0);
+  }
+
+  /** The slot that holds `wanted`, of those where `ino` may be. */
+  #probe(ino: Ino, wanted: number): number | undefined {
+    for (let step = 0; step < MAX_PROBES; step += 1) {
+      const slot = (ino + step) % WRITER_SLOTS;
+      if (this.#inoAt(slot) === wanted) return slot;
+    }
+    return undefined;
+  }
+
+  #inoAt(slot: number): number {
+    return this.#doubles[(Word.WRITERS + slot * SLOT_WORDS) / 2] ?? 0;
+  }
+
+  #setIno(slot: number, ino: number): void {
+    this.#doubles[(Word.WRITERS + slot * SLOT_WORDS) / 2] = ino;
+  }
+
+  #countAt(slot: number): number {
+    return this.#words[Word.WRITERS + slot * SLOT_WORDS + 2] ?? 0;
+  }
+
+  #setCount(slot: number, count: number): void {
+    this.#words[Word.WRITERS + slot * SLOT_WORDS + 2] = count;
+  }
+
+  #isCounted(unique: number): boolean {
+    const { LAST_OPENED } = Word;
+    const last = (this.#words[LAST_OPENED] ?? 0) + (this.#words[LAST_OPENED + 1] ?? 0) * TWO_32;
+    return unique !== 0 && last === unique;
+  }
+
+  #setCounted(unique: number): void {
+    this.#words[Word.LAST_OPENED] = unique % TWO_32;
+    this.#words[Word.LAST_OPENED + 1] = Math.floor(unique / TWO_32);
+  }
+}
