@@ -148,9 +148,36 @@ export function decodeExtents(reader: ByteReader, region: number): Extent[] {
 }
 
 /** @throws {RangeError} If it is no piece of a chunk: whoever reads it takes as much memory as it says. */
-export function assertExtent(extent: Extent): void {
+function assertExtent(extent: Extent): void {
   const { offset, length, pos, skip, chunkLength } = extent;
   const isPiece = length > 0 && skip + length <= chunkLength && chunkLength <= DATA_CHUNK_BYTES;
   if (isPiece && pos >= 0 && offset >= 0) return;
   throw new RangeError(`No extent: ${length} bytes at ${skip} of ${chunkLength}`);
+}
+
+/** Extents of a file with their own offsets, as a record of the log has them: those are not yet anywhere. */
+export function encodePlacedExtents(writer: ByteWriter, extents: readonly Extent[]): void {
+  writer.u32(extents.length);
+  for (const extent of extents) {
+    writer.i53(extent.offset).u32(extent.length).i53(extent.pos).u32(extent.skip);
+    writer.u32(extent.chunkLength).u32(extent.crc);
+  }
+}
+
+export function decodePlacedExtents(reader: ByteReader): Extent[] {
+  const extents: Extent[] = [];
+  for (let count = reader.u32(); count > 0; count--) {
+    const extent = {
+      offset: reader.i53(),
+      length: reader.u32(),
+      pos: reader.i53() as LogPos,
+      skip: reader.u32(),
+      chunkLength: reader.u32(),
+      crc: reader.u32(),
+      since: 0 as Revision,
+    };
+    assertExtent(extent);
+    extents.push(extent);
+  }
+  return extents;
 }

@@ -5,14 +5,14 @@
  * checked before it is made; applying it cannot fail. Layouts: src/log/FORMAT.md, «Payloads».
  */
 
-import type { ActorId, Ino, LogPos, Name, Revision } from '../shared/brands.ts';
+import type { ActorId, Ino, Name } from '../shared/brands.ts';
 import { ByteReader } from '../shared/bytes.ts';
 import type { ByteWriter } from '../shared/bytes.ts';
 import { unreachable } from '../shared/assert.ts';
 import type { Time } from '../shared/time.ts';
 import type { CutCause } from './cut-cause.ts';
 import { CUT_CAUSES } from './cut-cause.ts';
-import { assertExtent } from '../index/extents.ts';
+import { decodePlacedExtents, encodePlacedExtents } from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
 
 /** Makes an inode and, unless parent is 0 (O_TMPFILE), its name. */
@@ -457,11 +457,8 @@ function encodeRestore(writer: ByteWriter, event: RestoreEvent): void {
     .time(event.mtime)
     .u16(event.xattrs?.size ?? 0);
   for (const [name, value] of event.xattrs ?? []) writer.string(name).blob(value);
-  writer.u8(event.extents === undefined ? 0 : 1).u32(event.extents?.length ?? 0);
-  for (const extent of event.extents ?? []) {
-    writer.i53(extent.offset).u32(extent.length).i53(extent.pos).u32(extent.skip);
-    writer.u32(extent.chunkLength).u32(extent.crc);
-  }
+  writer.u8(event.extents === undefined ? 0 : 1);
+  encodePlacedExtents(writer, event.extents ?? []);
 }
 
 function readRestore(reader: ByteReader): RestoreEvent {
@@ -475,20 +472,7 @@ function readRestore(reader: ByteReader): RestoreEvent {
   const xattrs = new Map<string, Buffer>();
   for (let count = reader.u16(); count > 0; count--) xattrs.set(reader.string(), reader.blob());
   const hasContent = reader.u8() === 1;
-  const extents: Extent[] = [];
-  for (let count = reader.u32(); count > 0; count--) {
-    const extent = {
-      offset: reader.i53(),
-      length: reader.u32(),
-      pos: reader.i53() as LogPos,
-      skip: reader.u32(),
-      chunkLength: reader.u32(),
-      crc: reader.u32(),
-      since: 0 as Revision,
-    };
-    assertExtent(extent);
-    extents.push(extent);
-  }
+  const extents = decodePlacedExtents(reader);
   return {
     kind: 'restore',
     ino,
