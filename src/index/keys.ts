@@ -51,6 +51,10 @@ export const regionKey = (ino: Ino, region: number): Buffer =>
 export const regionHistoryKey = (ino: Ino, region: number, to: number, sequence: number): Buffer =>
   start(Space.REGION_HISTORY).u48be(ino).u32be(region).u48be(to).u32be(sequence).view();
 
+/** Prefix, ino; region; to; sequence. */
+export const regionOfHistoryKey = (key: Buffer): number => key.readUInt32BE(1 + 6);
+export const revisionOfHistoryKey = (key: Buffer): number => key.readUIntBE(1 + 6 + 4, 6);
+
 export const versionKey = (ino: Ino, revision: Revision | number): Buffer =>
   start(Space.VERSION).u48be(ino).u48be(revision).view();
 

@@ -24,6 +24,7 @@ import { Actors, MAX_PROCESSES } from './actors.ts';
 import { Answers } from './answers.ts';
 import { applyRecord } from './apply.ts';
 import { ContentReader } from './content-reader.ts';
+import { recallBases } from './bases.ts';
 import type { Core } from './core.ts';
 import { Cuts } from './cuts.ts';
 import { decodeEvent, encodeEvent, EVENT_TYPES } from './events.ts';
@@ -114,6 +115,8 @@ export class Volume implements Core, VolumeControl {
     try {
       const volume = new Volume(options, parts);
       if (state.revision === 0) volume.#begin(options);
+      await volume.flushed();
+      await recallBases(volume.state);
       if (options.resumed === undefined) volume.cuts.cutClosed();
       await volume.cuts.settled();
       await volume.flushed();

@@ -62,7 +62,7 @@ export async function crashAt(run: Run, n: number): Promise<void> {
     run.tell(`crash: with the index of r${index.revision}`);
     fs.cpSync(index.dir, join(dir, 'index'), { recursive: true });
   }
-  model.forgetBases();
+  model.restart();
   run.handles = [];
   await run.replaceSystem(dir, {});
   takeCuts(run);

@@ -50,7 +50,7 @@ export interface ModelInode {
 export interface Dirty {
   readonly actor: number;
   readonly since: Time;
-  /** After a restart it may not be known what the last version held: then a cut is right, too. */
+  /** Of what got a name again it is not known what the last version held: then a cut is right, too. */
   readonly isBaseKnown: boolean;
 }
 
@@ -136,9 +136,9 @@ export class Model {
     this.writers.clear();
   }
 
-  /** Nothing of the contents that changed is known any more but that they did. */
-  forgetBases(): void {
-    for (const [ino, dirty] of this.dirty) this.dirty.set(ino, { ...dirty, isBaseKnown: false });
+  /** Another server: it finds out what the last versions hold, but not who has what open. */
+  restart(): void {
+    for (const [ino, dirty] of this.dirty) this.dirty.set(ino, { ...dirty, isBaseKnown: true });
     this.writers.clear();
   }
 

@@ -104,7 +104,7 @@ export async function restart(run: Run, how: Restart): Promise<void> {
   if (how === 'rebuild') fs.rmSync(`${dir}/index`, { recursive: true });
   const isResumed = how === 'resume';
   await run.replaceSystem(dir, { isResumed });
-  model.forgetBases();
+  model.restart();
   if (isResumed) return;
   run.handles = [];
   takeCuts(run);
