@@ -15,6 +15,7 @@ import { addEnd } from './end.ts';
 import { addExport } from './export.ts';
 import { addList } from './list.ts';
 import { addLog } from './log.ts';
+import { addMetrics } from './metrics.ts';
 import { addMount } from './mount.ts';
 import { addRollback } from './rollback.ts';
 import { addShow } from './show.ts';
@@ -36,7 +37,7 @@ export function makeProgram(): Command {
   // Set before the commands are added: they inherit it.
   program.exitOverride();
   const commands = [
-    [addDaemon, addStatus, addUpgrade, addDoctor],
+    [addDaemon, addStatus, addUpgrade, addMetrics, addDoctor],
     [addCreate, addList, addShow, addMount, addUnmount, addEnd, addDelete],
     [addLog, addCat, addDiff, addRollback, addUndelete, addExport],
   ];

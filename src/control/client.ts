@@ -7,13 +7,14 @@
 
 import type { Readable } from 'node:stream';
 
-import { callJson, callStream, pathWithQuery } from './http-client.ts';
+import { callJson, callStream, callText, pathWithQuery } from './http-client.ts';
 import type { StreamReply } from './http-client.ts';
 import type {
   CompareReply,
   CreateRequest,
   DaemonStatus,
   ExportInfo,
+  HealthReply,
   LogReply,
   NodeInfo,
   RollbackReply,
@@ -47,6 +48,20 @@ export class ControlClient {
   /** Returns before it is over: see UpgradeReply. */
   async upgrade(): Promise<UpgradeReply> {
     return this.#post<UpgradeReply>('/v1/upgrade', {});
+  }
+
+  /** Measurements, as Prometheus reads them. */
+  async metrics(timeoutMs?: number): Promise<string> {
+    return callText({ socketPath: this.socketPath, method: 'GET', path: '/metrics', timeoutMs });
+  }
+
+  /** The same as data. */
+  async metricFamilies(timeoutMs?: number): Promise<unknown> {
+    return this.#get<unknown>('/v1/metrics', timeoutMs);
+  }
+
+  async health(timeoutMs?: number): Promise<HealthReply> {
+    return this.#get<HealthReply>('/health', timeoutMs);
   }
 
   async listSessions(): Promise<SessionInfo[]> {

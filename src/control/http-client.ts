@@ -30,10 +30,32 @@ export interface StreamReply<T> {
   readonly stream: Readable;
 }
 
-/** Sends a request and returns the JSON of its reply. */
+/** Sends a request and returns the JSON of its reply; all of it within the deadline. */
 export async function callJson<T>(options: CallOptions): Promise<T> {
+  const { reply, text } = await callWhole(options);
+  return parseReply<T>(reply, text);
+}
+
+/** Sends a request and returns its reply as text; all of it within the deadline. */
+export async function callText(options: CallOptions): Promise<string> {
+  const { reply, text } = await callWhole(options);
+  if (reply.statusCode !== 200) parseReply(reply, text);
+  return text;
+}
+
+/** A reply that begins and does not end is as late as one that does not begin. */
+async function callWhole(options: CallOptions): Promise<{ reply: IncomingMessage; text: string }> {
+  const endsAt = performance.now() + (options.timeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS);
   const reply = await send(options);
-  return parseReply<T>(reply, await readText(reply));
+  const timer = setTimeout(
+    () => reply.destroy(timeoutError(options)),
+    Math.max(0, endsAt - performance.now()),
+  );
+  try {
+    return { reply, text: await readText(reply) };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Sends a request and returns its reply as it comes. */
@@ -100,23 +122,21 @@ function send(options: CallOptions): Promise<IncomingMessage> {
         resolve(reply);
       },
     );
-    const timer = setTimeout(() => {
-      request.destroy(
-        new SessfsError(
-          'DAEMON_UNREACHABLE',
-          `Cannot ${method} ${path}: no reply in ${timeoutMs} ms`,
-          {
-            hint: 'Look at the log of the daemon; "sessfs status" tells whether it answers',
-          },
-        ),
-      );
-    }, timeoutMs);
+    const timer = setTimeout(() => request.destroy(timeoutError(options)), timeoutMs);
     request.once('error', (error) => {
       clearTimeout(timer);
       reject(error instanceof SessfsError ? error : unreachableError(socketPath, error));
     });
     request.end(body);
   });
+}
+
+function timeoutError({ method, path, timeoutMs }: CallOptions): SessfsError {
+  return new SessfsError(
+    'DAEMON_UNREACHABLE',
+    `Cannot ${method} ${path}: no reply in ${timeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS} ms`,
+    { hint: 'Look at the log of the daemon; "sessfs status" tells whether it answers' },
+  );
 }
 
 function unreachableError(socketPath: string, error: Error): SessfsError {

@@ -35,7 +35,8 @@ export interface ControlRequest {
 }
 
 export type ControlReply =
-  | { readonly json: unknown }
+  | { readonly json: unknown; readonly status?: number }
+  | { readonly text: string; readonly contentType: string }
   | { readonly stream: Readable; readonly info?: unknown };
 
 export interface Route {
@@ -184,8 +185,13 @@ export function sendError(response: ServerResponse, error: unknown): void {
 }
 
 async function sendReply(response: ServerResponse, reply: ControlReply): Promise<void> {
+  if ('text' in reply) {
+    response.writeHead(200, { 'content-type': reply.contentType });
+    response.end(reply.text);
+    return;
+  }
   if ('json' in reply) {
-    response.writeHead(200, { 'content-type': 'application/json' });
+    response.writeHead(reply.status ?? 200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(reply.json));
     return;
   }

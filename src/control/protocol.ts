@@ -5,7 +5,9 @@
  * fields called `path`, and UTF-8 text for people in fields called `text`; revisions are numbers.
  */
 
+import type { OperationStats } from '../fuse/message-stats.ts';
 import type { CutCause } from '../volume/cut-cause.ts';
+import type { VolumeStatus } from '../volume/store.ts';
 
 /** Paths travel in a request's head, and may have thousands of bytes: node:http gives it 16 KiB. */
 export const MAX_HEADER_BYTES = 1 << 20;
@@ -227,4 +229,41 @@ export interface ExportInfo {
   readonly revision: number;
   readonly time: string;
   readonly text: string;
+}
+
+/** What a process of the daemon tells of itself; durations in seconds. */
+export interface ProcessMetrics {
+  readonly pid: number;
+  /** Since the epoch. */
+  readonly startTimeSeconds: number;
+  readonly rssBytes: number;
+  readonly cpuSeconds: number;
+  readonly openDescriptors: number;
+  /** How late timers are when it is asked. */
+  readonly loopDelaySeconds: number;
+  /** How long the event loop has worked, and waited, so far. */
+  readonly loopActiveSeconds: number;
+  readonly loopIdleSeconds: number;
+}
+
+/** What a volume server tells to metrics. */
+export interface VolumeMetrics {
+  readonly process: ProcessMetrics;
+  readonly revision: number;
+  readonly durableRevision: number;
+  readonly syncLagSeconds: number;
+  readonly readOnly: string | undefined;
+  readonly inodes: number;
+  readonly liveBytes: number;
+  readonly versions: number;
+  readonly logBytes: number;
+  readonly cache: VolumeStatus['cache'];
+  /** By operation; undefined if there is no connection to count on. */
+  readonly operations: Readonly<Record<string, OperationStats>> | undefined;
+}
+
+/** Whether all is well, and if not, why. */
+export interface HealthReply {
+  readonly ok: boolean;
+  readonly problems: readonly { readonly session: string | undefined; readonly problem: string }[];
 }

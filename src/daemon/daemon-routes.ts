@@ -9,6 +9,7 @@ import type { ControlRequest, ForwardTarget, Route } from '../control/http-serve
 import { isSwitch } from '../control/protocol.ts';
 import type { CreateRequest, SessionOptions, UpgradeReply } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
+import { metricsRoutes } from './metrics.ts';
 import { isDriver } from './registry.ts';
 import type { SessionCommands } from './session-commands.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -51,6 +52,7 @@ export function daemonRoutes({ supervisor, commands, upgrade }: DaemonParts): Ro
       on: 'POST /v1/sessions/:id/end',
       handle: async (request) => ({ json: await commands.end(session(request)) }),
     },
+    ...metricsRoutes(supervisor),
     { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(commands, target) },
   ];
 }

@@ -10,8 +10,15 @@ import { Readable } from 'node:stream';
 import type { ControlReply, ControlRequest, Route } from '../control/http-server.ts';
 import { fieldsOf } from '../control/json.ts';
 import type { Fields } from '../control/json.ts';
-import type { ExportInfo, NodeInfo, RollbackReply, VolumeInfo } from '../control/protocol.ts';
+import type {
+  ExportInfo,
+  NodeInfo,
+  RollbackReply,
+  VolumeInfo,
+  VolumeMetrics,
+} from '../control/protocol.ts';
 import { exportTar } from '../export/export-tar.ts';
+import type { OperationStats } from '../fuse/message-stats.ts';
 import type { History, RollbackResult } from '../history/store.ts';
 import type { ActorId, Name } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -22,6 +29,7 @@ import { compareTrees } from './compare-trees.ts';
 import type { LogLevel } from './config.ts';
 import { isLogLevel } from './config.ts';
 import type { ServedVolume } from './open-volume.ts';
+import { readProcessMetrics } from './metrics-process.ts';
 import { readLog } from './volume-log.ts';
 import { locate, parsePath, pathText } from './volume-paths.ts';
 import type { Located } from './volume-paths.ts';
@@ -33,7 +41,7 @@ const DEFAULT_LOG_LIMIT = 10_000;
 
 export interface VolumeApiOptions {
   readonly served: ServedVolume;
-  readonly connectionStats: () => unknown;
+  readonly connectionStats: () => Readonly<Record<string, OperationStats>> | undefined;
   readonly setLogLevel: (level: LogLevel) => void;
   /** @param options.cut Files that are open and have changed get a version first. */
   readonly stop: (options: { cut: boolean }) => void;
@@ -46,6 +54,7 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
   const { history, volume } = options.served;
   return [
     { on: 'GET /v1/info', handle: async () => ({ json: readInfo(options) }) },
+    { on: 'GET /v1/metrics', handle: async () => ({ json: await readMetrics(options) }) },
     {
       on: 'GET /v1/log',
       handle: async ({ query }) => {
@@ -106,6 +115,23 @@ function readInfo({ served, connectionStats }: VolumeApiOptions): VolumeInfo {
     versions: status.versions,
     logBytes: status.logBytes,
     connection: connectionStats(),
+  };
+}
+
+async function readMetrics(options: VolumeApiOptions): Promise<VolumeMetrics> {
+  const { syncLagMs, ...status } = options.served.volume.status();
+  return {
+    process: await readProcessMetrics(),
+    revision: status.revision,
+    durableRevision: status.durableRevision,
+    syncLagSeconds: syncLagMs / 1000,
+    readOnly: status.readOnly,
+    inodes: status.inodes,
+    liveBytes: status.liveBytes,
+    versions: status.versions,
+    logBytes: status.logBytes,
+    cache: status.cache,
+    operations: options.connectionStats(),
   };
 }
 

@@ -15,6 +15,7 @@ import { ControlServer } from '../control/http-server.ts';
 import { encodeWireError } from '../control/wire-error.ts';
 import { Connection } from '../fuse/connection.ts';
 import type { ConnectionInfo, FileSystem } from '../fuse/file-system.ts';
+import type { OperationStats } from '../fuse/message-stats.ts';
 import { makeLogger } from './logger.ts';
 import { openVolume } from './open-volume.ts';
 import { CHECK_ARGUMENT } from './preflight.ts';
@@ -37,7 +38,7 @@ const HEAP_FLAG = '--heap-growing-percent=80';
 interface Frontend {
   /** Resolves when the mount is gone. */
   readonly ended: Promise<void>;
-  stats(): unknown;
+  stats(): Readonly<Record<string, OperationStats>> | undefined;
   /** Answers what is under way, then no more. */
   stop(): Promise<void>;
 }

@@ -1,0 +1,38 @@
+/**
+ * Whether all is well, as a pure function of what was seen.
+ */
+
+import type { HealthReply } from '../control/protocol.ts';
+import { ANSWER_TIMEOUT_MS, hasServer, isFailing } from './survey.ts';
+import type { Survey, SurveyedSession } from './survey.ts';
+
+/** The log is synced every second: more than this is a disk that does not keep up, in seconds. */
+const SYNC_LAG_MAX_SECONDS = 10;
+
+/** What a person has to look after; that a server is starting or hibernating is none of it. */
+export function judgeHealth({ space, sessions }: Survey): HealthReply {
+  const problems: { session: string | undefined; problem: string }[] = [];
+  if (space.availableBlocks === 0) {
+    problems.push({
+      session: undefined,
+      problem: 'The disk of the store is full: content is refused',
+    });
+  }
+  for (const surveyed of sessions) {
+    const problem = findProblem(surveyed);
+    if (problem !== undefined) problems.push({ session: surveyed.session.id, problem });
+  }
+  return { ok: problems.length === 0, problems };
+}
+
+function findProblem({ session, volume }: SurveyedSession): string | undefined {
+  const { state, problem } = session.server;
+  if (isFailing(session)) return problem ?? `It is ${state}`;
+  if (volume === undefined) {
+    const isExpected = !hasServer(session) || state === 'starting' || state === 'stopping';
+    return isExpected ? undefined : `Its server does not answer in ${ANSWER_TIMEOUT_MS} ms`;
+  }
+  if (volume.readOnly !== undefined) return volume.readOnly;
+  if (volume.syncLagSeconds <= SYNC_LAG_MAX_SECONDS) return undefined;
+  return `Changes wait for the disk since ${Math.round(volume.syncLagSeconds)} s`;
+}
