@@ -13,6 +13,7 @@ import { pathOf } from '../mount/volume-file-system.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { WriterTable } from '../volume/writers.ts';
 import type { VolumeControl } from '../volume/store.ts';
+import { makeVolume } from '../volume/make-volume.ts';
 import { Volume } from '../volume/volume.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
 
@@ -32,16 +33,18 @@ export async function openVolume(
 ): Promise<ServedVolume> {
   const { predecessor } = options;
   const clock = new SystemClock();
+  const { dir, volumeId, uid, gid } = options;
+  const owner = { uid, gid, mode: ROOT_MODE };
+  // A directory that has lost its log must not become a new volume in silence.
+  if (options.isNew) await makeVolume({ dir, volumeId, clock, owner });
   const volume = await Volume.open({
-    dir: options.dir,
-    volumeId: options.volumeId,
+    dir,
+    volumeId,
     clock,
     cutIntervalMs: options.cutIntervalSeconds * 1000,
     // A server that never agreed with the kernel on anything has left nothing to answer.
     ...(predecessor?.connection === undefined ? {} : { resumed: { since: predecessor.since } }),
     ...(writers === undefined ? {} : { writers }),
-    // A directory that has lost its log must not become a new volume in silence.
-    ...(options.isNew ? { create: { uid: options.uid, gid: options.gid, mode: ROOT_MODE } } : {}),
   });
   volume.report = (message, error) => logger.error({ err: error }, message);
   if (volume.indexProblem !== undefined) {
@@ -56,7 +59,7 @@ export async function openVolume(
     history,
     clock,
     status: () => describeVolume(options, volume),
-    pathOf: (dir) => pathOf(volume, dir),
+    pathOf: (ino) => pathOf(volume, ino),
   });
   return {
     volume,

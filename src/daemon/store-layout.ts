@@ -5,7 +5,16 @@
  * store of the system's root, whose sessions may belong to any uid; all the rest is 0700.
  */
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 
@@ -85,8 +94,9 @@ export function prepareStore(layout: StoreLayout, uid: number = process.getuid?.
       [layout.volumesDir, 0o700],
       [layout.runDir, 0o700],
     ] as const) {
-      mkdirSync(dir, { recursive: true, mode });
+      const first = mkdirSync(dir, { recursive: true, mode });
       chmodSync(dir, mode);
+      if (first !== undefined) syncParents(dir, first);
     }
   } catch (error) {
     throw new SessfsError(
@@ -94,6 +104,19 @@ export function prepareStore(layout: StoreLayout, uid: number = process.getuid?.
       `Cannot prepare the store "${layout.root}": ${error instanceof Error ? error.message : String(error)}`,
       { hint: 'Choose another directory with --root or SESSFS_ROOT', cause: error },
     );
+  }
+}
+
+/** Directories that were just made: what is synced in them must be found after a power cut. */
+function syncParents(path: string, first: string): void {
+  for (let dir = dirname(path); ; dir = dirname(dir)) {
+    const fd = openSync(dir, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    if (dir === dirname(first)) return;
   }
 }
 

@@ -227,6 +227,8 @@ export class VolumeHistory implements History {
     const digest = await hashContent(node.size, (offset, length) =>
       this.read(node.ino, node.revision, offset, length),
     );
+    // Not before the content is on disk: a power cut would take that, and its revision comes again.
+    await this.#volume.sync();
     await this.#volume.index.remember(key, Buffer.from(digest, 'hex'));
     return digest;
   }

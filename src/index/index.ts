@@ -11,7 +11,7 @@ import { rm } from 'node:fs/promises';
 
 import { Level } from 'level';
 import { SessfsError } from '../shared/errors.ts';
-import { metaKey, prefixEnd } from './keys.ts';
+import { batchKey, metaKey, prefixEnd, Space } from './keys.ts';
 import { decodeMeta, encodeMeta, INDEX_FORMAT } from './records.ts';
 import type { IndexMeta } from './records.ts';
 import { sealValue, unsealValue } from './sealed-value.ts';
@@ -27,6 +27,8 @@ const WRITE_BUFFER_BYTES = 8 << 20;
 
 /** Tables of 2 MiB: the index of some million files; they are mapped, and hold no descriptor each. */
 const MAX_OPEN_TABLES = 256;
+
+const BATCH_MARK = Buffer.from([1]);
 
 /** strerror(3) of what is wrong with the host, and not with the index. */
 const HOST_PROBLEM =
@@ -48,17 +50,20 @@ export class Index {
   #writing: Promise<void> | undefined;
   /** INVARIANT: once a write has failed, none succeeds. */
   #failure: Error | undefined;
+  /** Of the last batch that was handed over: see FORMAT.md, «Batches». */
+  #batchNumber: number;
 
-  private constructor(dir: string, db: Database) {
+  private constructor(dir: string, db: Database, batchNumber: number) {
     this.#dir = dir;
     this.#db = db;
     this.#batch = db.batch();
+    this.#batchNumber = batchNumber;
   }
 
   /**
    * @returns The index and what it knows; no meta is an empty index, to be filled from the log.
    * @throws {SessfsError} STORE_LOCKED If another process has it open; INDEX_CORRUPT If LevelDB cannot
-   *   open it or it is of another format;
+   *   open it, it lacks a batch, or it is of another format;
    *   STORE_FOREIGN If it is another volume's.
    */
   static async open(
@@ -72,7 +77,6 @@ export class Index {
       writeBufferSize: WRITE_BUFFER_BYTES,
       maxOpenFiles: MAX_OPEN_TABLES,
     });
-    const hint = `Remove ${dir}: it is made anew from the log at the next start`;
     try {
       await db.open();
     } catch (cause) {
@@ -90,40 +94,17 @@ export class Index {
       if (HOST_PROBLEM.test(reason)) {
         throw new SessfsError('FAILED', `Cannot open index "${dir}": ${reason}`, { cause });
       }
-      throw new SessfsError('INDEX_CORRUPT', `Cannot open index "${dir}": ${reason}`, {
-        hint,
-        cause,
-      });
+      throw corruptError(dir, reason, cause);
     }
-    const metaName = metaKey('state');
-    const sealed = db.getSync(metaName);
-    if (sealed === undefined) {
-      const [stray] = await db.keys({ limit: 1 }).all();
-      if (stray === undefined) return { index: new Index(dir, db), meta: undefined };
+    try {
+      const meta = readMeta(db, dir, volumeId);
+      const number = await findBatchNumber(db, dir, meta);
+      if (number === undefined) await beginBatches(db);
+      return { index: new Index(dir, db, number ?? 0), meta };
+    } catch (error) {
       await db.close();
-      throw new SessfsError('INDEX_CORRUPT', `Cannot use index "${dir}": it has no state record`, {
-        hint,
-      });
+      throw error;
     }
-    const value = unsealValue(metaName, sealed);
-    const meta = value === undefined ? undefined : decodeMeta(value);
-    if (meta === undefined) {
-      await db.close();
-      throw new SessfsError(
-        'INDEX_CORRUPT',
-        `Cannot use index "${dir}": it is damaged, or of another format than ${INDEX_FORMAT}`,
-        { hint },
-      );
-    }
-    if (meta.volumeId !== volumeId) {
-      await db.close();
-      throw new SessfsError(
-        'STORE_FOREIGN',
-        `Cannot use index "${dir}": it belongs to volume ${meta.volumeId}, not ${volumeId}`,
-        { hint },
-      );
-    }
-    return { index: new Index(dir, db), meta };
   }
 
   /** Removes the index in a directory; it is made anew from the log at the next open. */
@@ -175,6 +156,10 @@ export class Index {
   write(meta: IndexMeta, ready: Promise<void>): Promise<void> {
     const key = metaKey('state');
     this.#batch.put(key, sealValue(key, encodeMeta(meta)));
+    this.#batch.del(batchKey(this.#batchNumber));
+    this.#batchNumber += 1;
+    const mark = batchKey(this.#batchNumber);
+    this.#batch.put(mark, sealValue(mark, BATCH_MARK));
     const batch = this.#batch;
     this.#batch = this.#db.batch();
     this.#pending = 0;
@@ -291,3 +276,60 @@ function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? cause.message : String(cause);
 }
+
+/** @returns undefined for an empty index. */
+function readMeta(db: Database, dir: string, volumeId: string): IndexMeta | undefined {
+  const key = metaKey('state');
+  const sealed = db.getSync(key);
+  if (sealed === undefined) return undefined;
+  const value = unsealValue(key, sealed);
+  const meta = value === undefined ? undefined : decodeMeta(value);
+  if (meta === undefined) {
+    throw corruptError(dir, `it is damaged, or of another format than ${INDEX_FORMAT}`);
+  }
+  if (meta.volumeId !== volumeId) {
+    throw new SessfsError(
+      'STORE_FOREIGN',
+      `Cannot use index "${dir}": it belongs to volume ${meta.volumeId}, not ${volumeId}`,
+      { hint: hintOf(dir) },
+    );
+  }
+  return meta;
+}
+
+/**
+ * The number of the last batch; undefined if none was counted yet.
+ *
+ * @throws {SessfsError} INDEX_CORRUPT If one before it is missing: LevelDB goes on reading its journal
+ *   behind a piece that a power cut took.
+ */
+async function findBatchNumber(
+  db: Database,
+  dir: string,
+  meta: IndexMeta | undefined,
+): Promise<number | undefined> {
+  const gte = Buffer.from([Space.BATCH]);
+  const marks = await db.keys({ gte, lt: prefixEnd(gte), limit: 2 }).all();
+  if (marks.length > 1) throw corruptError(dir, 'a batch is missing that others follow');
+  const number = marks[0]?.readUIntBE(1, 6);
+  if (meta !== undefined) return number;
+  const keys = await db.keys({ limit: 2 }).all();
+  if (keys.length > marks.length || (number ?? 0) > 0) {
+    throw corruptError(dir, 'it has no state record');
+  }
+  return number;
+}
+
+/** What the first batch takes away again: on disk before it, or its loss could not be seen. */
+async function beginBatches(db: Database): Promise<void> {
+  const mark = Buffer.from(batchKey(0));
+  await db.put(mark, Buffer.from(sealValue(mark, BATCH_MARK)), { sync: true });
+}
+
+function corruptError(dir: string, reason: string, cause?: unknown): SessfsError {
+  const message = `Cannot use index "${dir}": ${reason}`;
+  return new SessfsError('INDEX_CORRUPT', message, { hint: hintOf(dir), cause });
+}
+
+const hintOf = (dir: string): string =>
+  `Remove ${dir}: it is made anew from the log at the next start`;

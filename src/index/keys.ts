@@ -22,6 +22,7 @@ export const Space = {
   TIME: 0x74,
   ACTOR: 0x61,
   HASH: 0x78,
+  BATCH: 0x6e,
   META: 0x6d,
 } as const;
 
@@ -65,6 +66,9 @@ export const actorKey = (id: ActorId): Buffer => start(Space.ACTOR).u32be(id).vi
 
 export const hashKey = (ino: Ino, revision: Revision): Buffer =>
   start(Space.HASH).u48be(ino).u48be(revision).view();
+
+/** Of the last batch that was written: see FORMAT.md, «Batches». */
+export const batchKey = (number: number): Buffer => start(Space.BATCH).u48be(number).view();
 
 export const metaKey = (name: string): Buffer => start(Space.META).latin1(name).view();
 

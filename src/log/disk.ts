@@ -6,12 +6,14 @@
  */
 
 import fs from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 import { Errno, errnoName } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
 
 export interface Disk {
+  /** With what is missing above it. That it is there is on disk when this returns. */
   makeDirectory(path: string): void;
   list(path: string): string[];
   /** @param flags As for open(2): "r", "r+", "wx+" (create, fail if it exists). */
@@ -36,7 +38,14 @@ const fdatasync = promisify(fs.fdatasync);
 const readAsync = promisify(fs.read);
 
 export const nodeDisk: Disk = {
-  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }),
+  makeDirectory: (path) => {
+    const first = fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+    const last = dirname(first ?? path);
+    for (let dir = dirname(path); ; dir = dirname(dir)) {
+      syncDirectoryAtOnce(dir);
+      if (dir === last) return;
+    }
+  },
   list: (path) => fs.readdirSync(path),
   open: (path, flags) => fs.openSync(path, flags, FILE_MODE),
   close: (fd) => fs.closeSync(fd),
@@ -51,6 +60,16 @@ export const nodeDisk: Disk = {
   remove: (path) => fs.unlinkSync(path),
   syncData: (fd) => fdatasync(fd),
 };
+
+/** For the little that is made when a volume is: nobody is served yet. */
+function syncDirectoryAtOnce(path: string): void {
+  const fd = fs.openSync(path, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
 
 /**
  * What a failed call on the disk means to the one who asked for it.

@@ -148,9 +148,10 @@ export class Log {
       const found = await recoverLog({ disk, dir, volumeId, from, onRecord, synced });
       const start = found === undefined ? makeFirst(options, disk) : reopenLast(found, disk);
       log = new Log({ ...options, disk }, syncedFile, start);
+      // The name of the last segment may be in the page cache only, here as in a log that is taken up.
+      log.#syncer.addNew();
       if (found === undefined) {
         // A log that was just made outlives a power cut from the start.
-        log.#syncer.addNew();
         await log.sync();
       } else {
         log.#adoptUnsynced(found);

@@ -8,8 +8,10 @@
 import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
+import { nodeDisk } from '../log/disk.ts';
 import { Log } from '../log/log.ts';
 import type { LogRecord } from '../log/record.ts';
+import { RESTORE_HINT } from '../log/segment-files.ts';
 import { NO_REVISION, SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId, LogPos, Revision } from '../shared/brands.ts';
 import { ByteWriter } from '../shared/bytes.ts';
@@ -235,8 +237,11 @@ export class Volume implements Core, VolumeControl {
     await this.log.close();
   }
 
-  #begin({ create }: VolumeOptions): void {
-    if (create === undefined) return;
+  #begin({ dir, create }: VolumeOptions): void {
+    if (create === undefined) {
+      const message = `Cannot read log "${join(dir, 'log')}": it has no record`;
+      throw new SessfsError('LOG_CORRUPT', message, { hint: RESTORE_HINT });
+    }
     this.commit({ kind: 'genesis', ...create }, SYSTEM_CALLER);
   }
 
@@ -308,7 +313,10 @@ async function openParts(options: VolumeOptions, problem?: string): Promise<Part
   const dir = join(options.dir, 'index');
   let failure: unknown;
   try {
-    return { ...(await openOnce(options, dir)), indexProblem: problem };
+    // Where an index was, there was a log: if that is gone, it was lost, and no new one takes its place.
+    const { create: _, ...asMade } = options;
+    const parts = await openOnce(problem === undefined ? options : asMade, dir);
+    return { ...parts, indexProblem: problem };
   } catch (error) {
     failure = error;
   }
@@ -319,6 +327,8 @@ async function openParts(options: VolumeOptions, problem?: string): Promise<Part
 }
 
 async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts, 'indexProblem'>> {
+  // First, so that all of the path outlives a power cut: LevelDB does not see to what is above it.
+  if (options.create !== undefined) nodeDisk.makeDirectory(join(options.dir, 'log'));
   const { index, meta } = await Index.open(dir, options.volumeId);
   const state = new State(index, options.volumeId, meta);
   const answers = new Answers();
@@ -359,7 +369,7 @@ function openLog(
     dir: join(options.dir, 'log'),
     volumeId: options.volumeId,
     clock: options.clock,
-    create: options.create !== undefined,
+    create: options.create !== undefined && meta === undefined,
     from: meta?.next,
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
     onRecord: (record) => {

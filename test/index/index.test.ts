@@ -193,6 +193,50 @@ describe('Index.open', () => {
   });
 });
 
+describe('a batch that a power cut took', () => {
+  const CHUNK = 100_000;
+
+  /** Where each batch begins and ends in LevelDB's journal. */
+  async function writeBatches(count: number): Promise<{ journal: string; ends: number[] }> {
+    const { index } = await Index.open(dir, VOLUME);
+    const name = fs.readdirSync(dir).find((file) => file.endsWith('.log')) ?? '';
+    const ends = [fs.statSync(path.join(dir, name)).size];
+    for (let number = 1; number <= count; number++) {
+      index.put(bytes(`k${number}`), Buffer.alloc(CHUNK, number));
+      await index.write(metaOf(number), Promise.resolve());
+      ends.push(fs.statSync(path.join(dir, name)).size);
+    }
+    const journal = path.join(root, 'journal');
+    fs.copyFileSync(path.join(dir, name), journal);
+    await index.close();
+    fs.copyFileSync(journal, path.join(dir, name));
+    return { journal: path.join(dir, name), ends };
+  }
+
+  test('is seen, wherever it stood, if a later one is there', async () => {
+    for (const lost of [1, 2, 3]) {
+      const { journal, ends } = await writeBatches(6);
+      const content = fs.readFileSync(journal);
+      content.fill(0, ends[lost - 1], ends[lost]);
+      fs.writeFileSync(journal, content);
+      await expect(Index.open(dir, VOLUME), `batch ${lost}`).rejects.toMatchObject({
+        code: 'INDEX_CORRUPT',
+        message: expect.stringContaining('a batch is missing'),
+      });
+      fs.rmSync(dir, { recursive: true });
+    }
+  });
+
+  test('is not missed if it was the last', async () => {
+    const { journal, ends } = await writeBatches(4);
+    fs.truncateSync(journal, (ends[4] ?? 0) - 50_000);
+    const { index, meta } = await Index.open(dir, VOLUME);
+    expect(meta).toEqual(metaOf(3));
+    expect(index.get(bytes('k4'))).toBeUndefined();
+    await index.close();
+  });
+});
+
 test('an index that is open already is refused by another name than a damaged one', async () => {
   const first = await Index.open(dir, VOLUME);
   await expect(Index.open(dir, VOLUME)).rejects.toMatchObject({ code: 'STORE_LOCKED' });

@@ -55,6 +55,21 @@ describe('Log.sync', () => {
     await log.close();
   });
 
+  test('covers the name of a segment that the last process made', async () => {
+    const disk = new MemoryDisk();
+    const { log } = await openLog(disk, { create: true, segmentBytes: 300 });
+    appendRecords(log, { first: 1, last: 2 });
+    await log.sync();
+    appendRecords(log, { first: 3, last: 3, dataBytes: 200 });
+    expect(log.segments().length).toBe(2);
+    disk.kill();
+    const before = disk.directorySyncs;
+    const again = await openLog(disk);
+    await again.log.sync();
+    expect(disk.directorySyncs).toBe(before + 1);
+    await again.log.close();
+  });
+
   test('does not count what was appended while it was under way', async () => {
     const disk = new MemoryDisk();
     const { log } = await openLog(disk, { create: true });

@@ -95,7 +95,8 @@ export class System {
     const dump = new Map<string, string>();
     const range = { gte: Buffer.from([0]), lt: Buffer.from([0xff]) };
     for await (const [key, value] of this.volume.index.scan(range)) {
-      if (key[0] === Space.HASH) continue;
+      // The first comes from content, the second says how often the index was written.
+      if (key[0] === Space.HASH || key[0] === Space.BATCH) continue;
       dump.set(
         key.toString('hex'),
         key[0] === Space.META ? describeMeta(value) : value.toString('hex'),
