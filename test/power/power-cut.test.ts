@@ -1,0 +1,98 @@
+/**
+ * Power cuts at random moments of a busy daemon, by hundreds: what was covered is there, whole.
+ *
+ * One run is recorded; then the disk is made again as hundreds of cuts would have left it.
+ * SESSFS_POWER_IMAGES and SESSFS_POWER_SECONDS make more of both, SESSFS_POWER_SEED repeats the plans.
+ * scripts/power-cut.js runs thousands.
+ */
+
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { canRun } from '../harness/needs.ts';
+import { makeRandom } from './disk-image.ts';
+import type { Names, Writes } from './disk-image.ts';
+import { DatabaseChecker, judgeCut, longestUnsynced } from './judge.ts';
+import { RecordingMount, buildRecordingServer } from './recording-mount.ts';
+import { recordWork } from './workload.ts';
+import type { Recording } from './workload.ts';
+
+const IMAGES = Number(process.env['SESSFS_POWER_IMAGES'] ?? 200);
+const SECONDS = Number(process.env['SESSFS_POWER_SECONDS'] ?? 8);
+const SEED = Number(process.env['SESSFS_POWER_SEED'] ?? Date.now() % 2 ** 31);
+const HOUR_MS = 3_600_000;
+
+const NAMES: readonly Names[] = ['journal', 'posix'];
+const WRITES: readonly Writes[] = ['none', 'prefix', 'any', 'torn', 'torn', 'all'];
+
+const mayMount = canRun({ root: true, tools: ['python3'] });
+const shm = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const base = fs.mkdtempSync(join(shm, 'sessfs-power-'));
+let recording: Recording;
+let checker: DatabaseChecker;
+
+beforeAll(async () => {
+  if (!mayMount) return;
+  checker = new DatabaseChecker();
+  const disk = await RecordingMount.start(await buildRecordingServer('power-cut'), base);
+  try {
+    recording = await recordWork(disk, base, { seconds: SECONDS, seed: SEED });
+  } finally {
+    await disk.end();
+  }
+}, HOUR_MS);
+
+afterAll(() => {
+  checker?.end();
+  fs.rmSync(base, { recursive: true, force: true });
+});
+
+test.runIf(mayMount)(
+  'a power cut takes nothing that was covered, and leaves nothing half done',
+  async () => {
+    const { from, to, sessions } = recording;
+    const longest = longestUnsynced(recording);
+    const random = makeRandom(SEED);
+    const failures: string[] = [];
+    const sum = { torn: 0, lost: 0, versions: 0, openMs: 0 };
+    for (let number = 0; number < IMAGES; number++) {
+      const seq = from + 1 + Math.floor(random() * (to - from));
+      const names = NAMES[number % NAMES.length] ?? 'journal';
+      const writes = WRITES[number % WRITES.length] ?? 'any';
+      const fate = { names, writes, random: makeRandom(SEED + number) };
+      const slackNs = Math.max(0, longest - 1e9);
+      const verdict = await judgeCut(
+        recording,
+        { seq, fate, rebuild: number % 4 === 0, slackNs },
+        { dir: join(base, 'image'), checker },
+      );
+      if (verdict.tornBytes > 0) sum.torn += 1;
+      sum.lost += verdict.lost;
+      sum.versions += verdict.versions;
+      sum.openMs = Math.max(sum.openMs, verdict.openMs);
+      if (verdict.problems.length === 0) continue;
+      failures.push(
+        `cut ${number} after ${seq} (${names}, ${writes}): ${verdict.problems.slice(0, 5).join('\n')}`,
+      );
+    }
+    const calls = sessions
+      .flatMap(({ files }) => files)
+      .reduce((n, { notes }) => n + notes.length, 0);
+    console.log(
+      `SESSFS_POWER_SEED=${SEED}: ${IMAGES} images of ${to - from} disk operations and ${calls} calls; ` +
+        `${failures.length} bad; ${sum.torn} with a torn log; ${sum.lost} uncovered calls lost; ` +
+        `${sum.versions} versions read; longest open ${sum.openMs.toFixed(0)} ms; ` +
+        `on disk at most ${(longest / 1e6).toFixed(0)} ms after a call`,
+    );
+    expect(failures.slice(0, 8).join('\n\n')).toBe('');
+    // Otherwise this has looked at nothing.
+    expect(calls).toBeGreaterThan(50 * SECONDS);
+    expect(sum.torn).toBeGreaterThan(IMAGES / 20);
+    expect(sum.lost).toBeGreaterThan(0);
+    expect(longest).toBeGreaterThan(0);
+  },
+  HOUR_MS,
+);
