@@ -143,9 +143,9 @@ export class Log {
     let log: Log | undefined;
     try {
       if (options.create === true) disk.makeDirectory(dir);
-      const { from, onRecord } = options;
+      const { from, onRecord, create = false } = options;
       const synced = syncedFile.find();
-      const found = await recoverLog({ disk, dir, volumeId, from, onRecord, synced });
+      const found = await recoverLog({ disk, dir, volumeId, from, onRecord, create, synced });
       const start = found === undefined ? makeFirst(options, disk) : reopenLast(found, disk);
       log = new Log({ ...options, disk }, syncedFile, start);
       // The name of the last segment may be in the page cache only, here as in a log that is taken up.

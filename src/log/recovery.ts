@@ -28,6 +28,8 @@ export interface RecoveryOptions {
   readonly volumeId: string;
   readonly from: LogPos | undefined;
   readonly onRecord: (record: LogRecord) => void;
+  /** A log may be made here. */
+  readonly create: boolean;
   /** The revision up to which all was on disk, as far as that was written down. */
   readonly synced: number | undefined;
 }
@@ -76,6 +78,9 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
   const cursor = start.predecessor.revision > synced ? startBefore(chain, synced) : { ...start };
   const broken = await replay(options, chain, { synced, start }, cursor);
   if (broken !== undefined) {
+    // Of the first segment nothing holds: given up only if it may be one that was just being made.
+    const isUnborn = last === undefined && options.synced === undefined && options.create;
+    if (cursor.index < 0 && !isUnborn) throw corruptError(broken);
     if (synced > cursor.predecessor.revision) throw damageError(broken, cursor, synced);
     if (cursor.predecessor.revision < start.predecessor.revision) throw aheadError(options);
     await cutTail(disk, dir, chain.files, broken);

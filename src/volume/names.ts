@@ -163,7 +163,8 @@ export function renameNode(volume: Volume, caller: Caller, rename: Rename): void
   const target = findChild(volume, newParent, newName);
   if (target !== undefined && (flags & RENAME_NOREPLACE) !== 0) throw new FsError(Errno.EEXIST);
   if (target === undefined && isExchange) throw new FsError(Errno.ENOENT);
-  if (target === source && (flags & RENAME_WHITEOUT) === 0) return;
+  // As fs/namei.c vfs_rename(): two names of one inode both stay, whatever the flags.
+  if (target === source) return;
   checkNotInto(volume, source, newParent);
   const event: RenameEvent = {
     kind: 'rename',

@@ -198,6 +198,7 @@ export class State {
       }
     }
     this.cache.name.misses += 1;
+    if (parent > INO_MAX) return undefined;
     const value = this.index.get(dentryKey(parent, hashName(name), name));
     if (value === undefined) return undefined;
     const dentry = decodeDentry(value);

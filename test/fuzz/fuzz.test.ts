@@ -16,7 +16,12 @@ const TEST_TIMEOUT_MS = 24 * 3600 * 1000;
 beforeAll(buildWorker);
 
 describe('Fuzz', () => {
-  test.each([['kernel', 12]])(
+  test.each([
+    ['kernel', 12],
+    ['log', 12],
+    ['codec', 4],
+    ['volume', 5],
+  ])(
     'of the target "%s" finds nothing',
     async (target, runs) => {
       const result = await runWorker(target, fuzzRuns(runs));

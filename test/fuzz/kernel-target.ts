@@ -21,6 +21,7 @@ import { Random } from './random.ts';
 import { checkReplay, checkTree } from './volume-checks.ts';
 
 const MESSAGES = 600;
+const WORK_MESSAGES = 300;
 /** Longer is a hang to whoever waits; of processor time, so that a busy host is none. */
 const MESSAGE_MS = 100;
 const SETTLE_MS = 10_000;
@@ -38,17 +39,35 @@ const EXPECTED_LOGS = /wrong length|operation that is not known|too old a FUSE p
 
 export async function fuzzKernel(seed: number, dir: string): Promise<void> {
   const random = new Random(seed);
+  fs.mkdirSync(dir);
   const clock = new TestClock();
   const system = await System.open(join(dir, 'volume'), clock, { isNew: true });
-  const run = new KernelRun(system, clock, random);
+  await play(system, new KernelRun(system, clock, random), { messages: MESSAGES, isDamaged: true });
+  await checkReplay(system, { copy: join(dir, 'copy'), clock });
+}
+
+/** A volume that somebody has worked in: what other targets damage. It is open. */
+export async function makeWorkedVolume(random: Random, dir: string): Promise<System> {
+  const clock = new TestClock();
+  const system = await System.open(dir, clock, { isNew: true });
+  const messages = random.between(WORK_MESSAGES / 3, WORK_MESSAGES);
+  await play(system, new KernelRun(system, clock, random), { messages, isDamaged: false });
+  await system.volume.cuts.settled();
+  return system;
+}
+
+interface Play {
+  readonly messages: number;
+  readonly isDamaged: boolean;
+}
+
+async function play(system: System, run: KernelRun, how: Play): Promise<void> {
   try {
-    await run.play();
+    await run.play(how);
   } catch (error) {
     await system.volume.close().catch(() => undefined);
     throw error;
   }
-  await checkReplay(system, { copy: join(dir, 'copy'), clock });
-  fs.rmSync(dir, { recursive: true });
 }
 
 class KernelRun {
@@ -80,15 +99,15 @@ class KernelRun {
     this.#bench = new Bench(new VolumeFileSystem({ volume, history, versions }));
   }
 
-  async play(): Promise<void> {
+  async play({ messages, isDamaged }: Play): Promise<void> {
     this.#send(
       encodeMessage({ opcode: Opcode.INIT, nodeid: 0n, body: initBody() }, this.#nextUnique()),
     );
-    for (let count = 0; count < MESSAGES; count++) {
+    for (let count = 0; count < messages; count++) {
       const message = makeMessage(this.#random, this.#known);
       const unique = this.#nextUnique();
       this.#send(
-        this.#random.once(2)
+        isDamaged && this.#random.once(2)
           ? damageMessage(this.#random, this.#known, message, unique)
           : encodeMessage(message, unique),
       );

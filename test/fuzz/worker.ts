@@ -8,12 +8,18 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { fuzzCodecs } from './codec-target.ts';
 import { fuzzKernel } from './kernel-target.ts';
+import { fuzzLog } from './log-target.ts';
+import { fuzzVolume } from './volume-target.ts';
 
 type FuzzTarget = (seed: number, dir: string) => Promise<void>;
 
 const TARGETS: Readonly<Record<string, FuzzTarget>> = {
+  codec: fuzzCodecs,
   kernel: fuzzKernel,
+  log: fuzzLog,
+  volume: fuzzVolume,
 };
 
 interface WorkerOptions {
@@ -34,7 +40,9 @@ async function main(): Promise<void> {
   });
   for (let run = 0; run < runs; run++) {
     tell({ seed: seed + run });
-    await fuzz(seed + run, join(dir, String(run)));
+    const own = join(dir, String(run));
+    await fuzz(seed + run, own);
+    fs.rmSync(own, { recursive: true, force: true });
   }
   tell({ done: runs, maxRssBytes: process.resourceUsage().maxRSS * 1024 });
 }

@@ -397,3 +397,13 @@ describe('power cuts', () => {
     expect(log.head).toBe(SEGMENT_HEADER_BYTES);
   });
 });
+
+test('A damaged header of the only segment is refused, and what stands behind it stays', async () => {
+  const { disk } = await makeLog({ synced: 0, last: 5 });
+  disk.flipBit(SEGMENT_0, 20);
+  const before = disk.bytesOf(SEGMENT_0);
+  expect((await failureOf(openLog(disk))).code).toBe('LOG_CORRUPT');
+  disk.remove(SYNCED);
+  expect((await failureOf(openLog(disk, { create: true }))).code).toBe('LOG_CORRUPT');
+  expect(disk.bytesOf(SEGMENT_0)).toEqual(before);
+});
