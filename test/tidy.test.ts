@@ -17,6 +17,7 @@ const LAYERS = [
   'index',
   'volume',
   'history',
+  'fsck',
   'mount',
   'export',
   'control',
@@ -25,7 +26,7 @@ const LAYERS = [
 ];
 
 /** The kernel protocol knows nothing of volumes, and they nothing of it: they meet in mount. */
-const APART = new Set(['log', 'index', 'volume', 'history', 'export']);
+const APART = new Set(['log', 'index', 'volume', 'history', 'fsck', 'export']);
 
 const MAX_LINES = 500;
 

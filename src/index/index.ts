@@ -40,6 +40,8 @@ export interface ScanOptions {
   readonly reverse?: boolean;
   /** The most entries to give. */
   readonly limit?: number;
+  /** For a checker: passes over a value that is damaged, instead of failing. */
+  readonly onDamaged?: (key: Buffer) => void;
 }
 
 export class Index {
@@ -183,6 +185,11 @@ export class Index {
 
   /** What is on disk at this moment, in key order; later writes are not seen. */
   async *scan(options: ScanOptions): AsyncGenerator<[Buffer, Buffer]> {
+    for await (const entries of this.scanBatches(options)) yield* entries;
+  }
+
+  /** The same, many at a time. */
+  async *scanBatches(options: ScanOptions): AsyncGenerator<[Buffer, Buffer][]> {
     const iterator = this.#db.iterator({
       gte: Buffer.from(options.gte),
       lt: Buffer.from(options.lt),
@@ -194,10 +201,30 @@ export class Index {
       for (;;) {
         const entries = await iterator.nextv(1000);
         if (entries.length === 0) return;
-        for (const [key, sealed] of entries) yield [key, this.#unseal(key, sealed)];
+        yield this.#unsealAll(entries, options.onDamaged);
       }
     } catch (error) {
       throw isCorruption(error) ? this.#damage(options.gte, reasonOf(error), error) : error;
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** All there is on disk at this moment: first the state that it is, then everything in key order. */
+  async *dump(): AsyncGenerator<[Buffer, Buffer][]> {
+    const iterator = this.#db.iterator({ highWaterMarkBytes: 1 << 18 });
+    try {
+      iterator.seek(metaKey('state'));
+      const state = await iterator.next();
+      if (state !== undefined) yield this.#unsealAll([state], undefined);
+      iterator.seek(Buffer.from([0]));
+      for (;;) {
+        const entries = await iterator.nextv(1000);
+        if (entries.length === 0) return;
+        yield this.#unsealAll(entries, undefined);
+      }
+    } catch (error) {
+      throw isCorruption(error) ? this.#damage(Buffer.alloc(0), reasonOf(error), error) : error;
     } finally {
       await iterator.close();
     }
@@ -244,6 +271,19 @@ export class Index {
     await this.#writing?.catch(() => undefined);
     await this.#batch.close();
     await this.#db.close();
+  }
+
+  #unsealAll(
+    entries: readonly [Buffer, Buffer][],
+    onDamaged: ((key: Buffer) => void) | undefined,
+  ): [Buffer, Buffer][] {
+    const unsealed: [Buffer, Buffer][] = [];
+    for (const [key, sealed] of entries) {
+      const value = onDamaged === undefined ? this.#unseal(key, sealed) : unsealValue(key, sealed);
+      if (value === undefined) onDamaged?.(key);
+      else unsealed.push([key, value]);
+    }
+    return unsealed;
   }
 
   #unseal(key: Uint8Array, sealed: Buffer): Buffer {

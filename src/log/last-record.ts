@@ -7,6 +7,7 @@
 
 import type { LogPos, SegmentId } from '../shared/brands.ts';
 import type { Disk } from './disk.ts';
+import { linkAfter } from './gap.ts';
 import {
   AT_MARK,
   RECORD_HEADER_BYTES,
@@ -14,6 +15,7 @@ import {
   findRecordShape,
   isRecordIntact,
   recordCrc,
+  recordLink,
   recordSynced,
 } from './record.ts';
 import type { LogRecord } from './record.ts';
@@ -22,12 +24,15 @@ import { SEGMENT_HEADER_BYTES, makeLogPos } from './segment.ts';
 export interface FoundRecord {
   readonly record: LogRecord;
   readonly pos: LogPos;
+  /** What it names as its predecessor. */
+  readonly link: number;
+  /** What the record after it names as its predecessor. */
   readonly crc: number;
   /** The newest revision that was on disk when it was written. */
   readonly synced: number;
 }
 
-interface Place {
+export interface RecordRange {
   readonly fd: number;
   readonly id: SegmentId;
   readonly mark: number;
@@ -39,7 +44,7 @@ const FIRST_WINDOW_BYTES = 16 * 1024;
 const WINDOW_MAX_BYTES = 4 * 1024 * 1024;
 const MARK_BYTES = 4;
 
-export function findLastRecord(disk: Disk, place: Place): FoundRecord | undefined {
+export function findLastRecord(disk: Disk, place: RecordRange): FoundRecord | undefined {
   const mark = Buffer.alloc(MARK_BYTES);
   mark.writeUInt32LE(place.mark);
   let windowBytes = FIRST_WINDOW_BYTES;
@@ -63,7 +68,12 @@ export function findLastRecord(disk: Disk, place: Place): FoundRecord | undefine
   return undefined;
 }
 
-function findRecordAt(disk: Disk, place: Place, offset: number): FoundRecord | undefined {
+/** The record that starts at an offset, if its checksum holds and it ends within the range. */
+export function findRecordAt(
+  disk: Disk,
+  place: RecordRange,
+  offset: number,
+): FoundRecord | undefined {
   const { fd, id, mark } = place;
   const room = place.end - offset;
   if (room < RECORD_HEADER_BYTES) return undefined;
@@ -76,7 +86,8 @@ function findRecordAt(disk: Disk, place: Place, offset: number): FoundRecord | u
   if (!isRecordIntact(meta, 0, shape, { mark, offset })) return undefined;
   const pos = makeLogPos(id, offset);
   const record = decodeRecord(meta, 0, shape, pos);
-  return { record, pos, crc: recordCrc(meta, 0), synced: recordSynced(meta, 0) };
+  const crc = linkAfter(record, recordCrc(meta, 0));
+  return { record, pos, link: recordLink(meta, 0), crc, synced: recordSynced(meta, 0) };
 }
 
 /** As many of the bytes as there are. */

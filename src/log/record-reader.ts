@@ -11,6 +11,7 @@ import type { SegmentId } from '../shared/brands.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import type { Disk } from './disk.ts';
+import { isGap, linkAfter } from './gap.ts';
 import {
   DATA_CHUNK_BYTES,
   RECORD_HEADER_BYTES,
@@ -26,7 +27,7 @@ import { makeLogPos } from './segment.ts';
 
 /** What must hold of the next record, from the one before it. */
 export interface Predecessor {
-  /** Its checksum, or that of the segment's header; undefined if not known. */
+  /** Its checksum, or that of the segment's header, or what a gap names; undefined if not known. */
   readonly crc: number | undefined;
   readonly revision: number;
   readonly time: Time;
@@ -106,7 +107,7 @@ export class RecordReader {
     this.record = record;
     this.synced = recordSynced(this.#window, here);
     this.predecessor = {
-      crc: recordCrc(this.#window, here),
+      crc: linkAfter(record, recordCrc(this.#window, here)),
       revision: record.revision,
       time: record.time,
     };
@@ -144,7 +145,8 @@ export class RecordReader {
   #findBreak(record: LogRecord, link: number): string | undefined {
     const { crc, revision, time } = this.predecessor;
     if (crc !== undefined && link !== crc) return 'a record that does not follow the one before it';
-    if (record.revision <= revision) {
+    // A gap that lost no revision of its own stands for what it covers.
+    if (record.revision < revision || (record.revision === revision && !isGap(record))) {
       return `revision ${record.revision}, wanted more than ${revision}`;
     }
     if (compareTime(record.time, time) < 0) return 'a record from before the one before it';

@@ -293,6 +293,6 @@ function aheadError({ dir, from = 0 as LogPos }: RecoveryOptions): SessfsError {
   return new SessfsError(
     'INDEX_CORRUPT',
     `Cannot go on in log "${dir}": the index was written up to ${place}, which the log does not reach`,
-    { hint: 'Remove the index: it is made anew from the log' },
+    { hint: 'The index is made anew from the log by "sessfs fsck SESSION --rebuild-index"' },
   );
 }

@@ -33,6 +33,7 @@ export interface SegmentFile {
 export interface ChainLink {
   readonly file: SegmentFile;
   readonly header: SegmentHeader;
+  /** What its first record names as the one before it. */
   readonly headerCrc: number;
 }
 
@@ -49,9 +50,11 @@ export interface Chain {
   readonly broken: Break | undefined;
 }
 
-export const RESTORE_HINT = 'Restore the log from a backup';
+export const RESTORE_HINT =
+  'Restore the log from a backup, or see what is left with "sessfs fsck SESSION"';
 
-const CORRUPT_HINT = 'Restore this file from a backup; nothing was changed';
+const CORRUPT_HINT =
+  'Nothing was changed. See what is damaged with "sessfs fsck SESSION", then restore the file from a backup or use --repair';
 
 export function corruptError(place: Break): SessfsError {
   const { file, offset, problem } = place;
@@ -100,7 +103,7 @@ export function readChain(disk: Disk, dir: string, volumeId: string): Chain {
       throw foreignError(path, `a segment of volume ${header.volumeId}, wanted ${volumeId}`);
     }
     broken = findBreak(links.at(-1), file, header);
-    if (broken === undefined) links.push({ file, header, headerCrc: crc });
+    if (broken === undefined) links.push({ file, header, headerCrc: header.firstLink ?? crc });
   }
   return { files, links, broken };
 }
@@ -118,7 +121,9 @@ function findBreak(
     before === undefined ||
     (header.firstRevision >= before.header.firstRevision &&
       compareTime(header.time, before.header.time) >= 0);
-  if (!isLater || !header.previousDigest.equals(digest)) {
+  // A header that was made up has not the digest that the next one knows.
+  const isMadeUp = before?.header.firstLink !== undefined;
+  if (!isLater || (!isMadeUp && !header.previousDigest.equals(digest))) {
     return { file, offset: 0, problem: 'a segment that does not follow the one before it' };
   }
   if (before !== undefined && before.file.size > header.previous.size) {

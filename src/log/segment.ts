@@ -14,6 +14,8 @@ export const SEGMENT_ID_MAX = 2 ** 21 - 1;
 
 export const SEGMENT_HEADER_BYTES = 128;
 const FORMAT_VERSION = 1;
+/** Of a header that a repair made up: the one that was there is lost. */
+const MADE_UP_VERSION = 2;
 
 /** The size at which a segment is full: small enough to copy, clean and back up as one piece. */
 export const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
@@ -33,6 +35,11 @@ export interface SegmentHeader {
   readonly previous: SegmentEnd;
   /** SHA-256 over the header of the segment before and how it ended; all zero in segment 0. */
   readonly previousDigest: Buffer;
+  /**
+   * Only of a header that was made up: what the first record names as the one before it. The header of
+   * the next segment has the digest of the one that is lost.
+   */
+  readonly firstLink?: number;
 }
 
 /** The end of a full segment. */
@@ -58,6 +65,7 @@ const AT_PREVIOUS_SIZE = 60;
 const AT_PREVIOUS_CRC = 64;
 const AT_PREVIOUS_DIGEST = 72;
 const DIGEST_BYTES = 32;
+const AT_FIRST_LINK = 104;
 const AT_CRC = SEGMENT_HEADER_BYTES - 4;
 
 export const NO_DIGEST = Buffer.alloc(DIGEST_BYTES);
@@ -86,7 +94,8 @@ export function segmentMark(volumeId: string, id: SegmentId): number {
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   MAGIC.copy(bytes);
-  bytes.writeUInt32LE(FORMAT_VERSION, AT_FORMAT);
+  bytes.writeUInt32LE(header.firstLink === undefined ? FORMAT_VERSION : MADE_UP_VERSION, AT_FORMAT);
+  bytes.writeUInt32LE(header.firstLink ?? 0, AT_FIRST_LINK);
   bytes.write(header.volumeId, AT_VOLUME, 'hex');
   bytes.writeUInt32LE(header.id, AT_ID);
   bytes.writeBigUInt64LE(BigInt(header.firstRevision), AT_FIRST_REVISION);
@@ -103,19 +112,22 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
 export const segmentHeaderCrc = (header: SegmentHeader): number =>
   encodeSegmentHeader(header).readUInt32LE(AT_CRC);
 
+/** True if the bytes begin as every segment does, whatever its format. */
+export const hasMagic = (bytes: Buffer): boolean => bytes.subarray(0, MAGIC.length).equals(MAGIC);
+
 /** @param bytes The first SEGMENT_HEADER_BYTES of a file, or what there is of them. */
 export function decodeSegmentHeader(bytes: Buffer): DecodedHeader {
   // A file that was being made when the host went down is short, or zeros where nothing was written.
   if (bytes.length < SEGMENT_HEADER_BYTES || bytes.every((byte) => byte === 0)) {
     return { kind: 'damaged' };
   }
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
+  if (!hasMagic(bytes)) {
     return { kind: 'foreign', what: 'not a segment of a log' };
   }
   const crc = bytes.readUInt32LE(AT_CRC);
   if (crc32(bytes.subarray(0, AT_CRC)) !== crc) return { kind: 'damaged' };
   const format = bytes.readUInt32LE(AT_FORMAT);
-  if (format !== FORMAT_VERSION) {
+  if (format !== FORMAT_VERSION && format !== MADE_UP_VERSION) {
     return { kind: 'foreign', what: `format ${format}, wanted ${FORMAT_VERSION}` };
   }
   const header: SegmentHeader = {
@@ -130,6 +142,7 @@ export function decodeSegmentHeader(bytes: Buffer): DecodedHeader {
     previousDigest: Buffer.from(
       bytes.subarray(AT_PREVIOUS_DIGEST, AT_PREVIOUS_DIGEST + DIGEST_BYTES),
     ),
+    ...(format === MADE_UP_VERSION ? { firstLink: bytes.readUInt32LE(AT_FIRST_LINK) } : {}),
   };
   return { kind: 'header', header, crc };
 }

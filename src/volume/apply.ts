@@ -66,15 +66,26 @@ export function applyRecord(
   event: Event,
   data: PlacedData | undefined,
 ): void {
+  beginRecord(state, at);
+  applyEvent(state, at, event, data);
+}
+
+/** What every record does, before its event. */
+export function beginRecord(state: State, at: Moment): void {
   state.begin(at.revision, at.time);
   if (at.time.sec !== state.timeIndexed) {
     state.timeIndexed = at.time.sec;
     state.index.put(timeKey(at.time), encodeTimeRecord({ revision: at.revision, pos: at.pos }));
   }
-  apply(state, at, event, data);
 }
 
-function apply(state: State, at: Moment, event: Event, data: PlacedData | undefined): void {
+/** One event of a record that has begun. */
+export function applyEvent(
+  state: State,
+  at: Moment,
+  event: Event,
+  data: PlacedData | undefined,
+): void {
   switch (event.kind) {
     case 'genesis': {
       const root = new InodeRecord(ROOT_INO, at.revision, at.time, {
@@ -170,7 +181,7 @@ function apply(state: State, at: Moment, event: Event, data: PlacedData | undefi
       applyRestore(state, at, event);
       return;
     case 'batch':
-      for (const part of event.events) apply(state, at, part, data);
+      for (const part of event.events) applyEvent(state, at, part, data);
       return;
     default:
       unreachable(event);

@@ -5,10 +5,12 @@
  * of is in names.ts, files.ts, attributes.ts and listing.ts, as functions over this.
  */
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
 import { nodeDisk } from '../log/disk.ts';
+import { isGap } from '../log/gap.ts';
 import { Log } from '../log/log.ts';
 import type { LogRecord } from '../log/record.ts';
 import { RESTORE_HINT } from '../log/segment-files.ts';
@@ -32,11 +34,17 @@ import { Cuts } from './cuts.ts';
 import { decodeEvent, encodeEvent, EVENT_TYPES } from './events.ts';
 import type { Event } from './events.ts';
 import { Listings } from './listing.ts';
+import { replayRecord } from './replay.ts';
 import { State } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
 import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
 import { StoreSpace } from './store-space.ts';
 import { MemoryWriters } from './writers.ts';
+
+/** Beside log and index once a repair has left something that cannot be read (src/fsck). */
+export const DAMAGE_FILE = 'damaged.json';
+/** The field in it that says so if the index knows what the log has lost. */
+export const IRREPLACEABLE = 'indexIsIrreplaceable';
 
 /** As many changes as LevelDB takes in a few milliseconds. */
 const FLUSH_CHANGES = 4000;
@@ -322,6 +330,8 @@ async function openParts(options: VolumeOptions, problem?: string): Promise<Part
   }
   // It is a reading of the log, and one is made anew: once, or the reason is not in the index.
   if (problem !== undefined || !isIndexUnusable(failure)) throw failure;
+  // After a repair it knows what the log has lost: nobody makes that anew.
+  if (isIndexIrreplaceable(options.dir)) throw failure;
   await Index.remove(dir);
   return openParts(options, failure.message);
 }
@@ -354,6 +364,7 @@ async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts
 /** What the index has already, though its answers may not have been sent. */
 async function collectApplied(log: Log, answers: Answers, meta: IndexMeta): Promise<void> {
   for await (const record of log.scan(meta.answered, meta.next)) {
+    if (isGap(record)) continue;
     answers.note(record, decodeEvent(record.type, record.payload));
   }
 }
@@ -376,6 +387,7 @@ function openLog(
       try {
         replay(into, record);
       } catch (error) {
+        if (error instanceof SessfsError) throw error;
         throw replayError(options.dir, record, { code, cause: error });
       }
     },
@@ -391,6 +403,16 @@ async function listRecentActors(index: Index): Promise<[ActorId, ActorRecord][]>
     recent.push([key.readUInt32BE(1) as ActorId, decodeActor(value)]);
   }
   return recent;
+}
+
+function isIndexIrreplaceable(dir: string): boolean {
+  let text: string;
+  try {
+    text = readFileSync(join(dir, DAMAGE_FILE), 'utf8');
+  } catch {
+    return false;
+  }
+  return text.includes(`"${IRREPLACEABLE}": true`);
 }
 
 /** Damaged, or ahead of a log whose end a power cut took. */
@@ -416,20 +438,7 @@ function replay(
   { state, answers }: { readonly state: State; readonly answers: Answers },
   record: LogRecord,
 ): void {
-  const event = decodeEvent(record.type, record.payload);
-  answers.note(record, event);
-  const at = {
-    revision: record.revision,
-    time: record.time,
-    actor: record.actor,
-    pos: record.pos,
-  };
-  const placed =
-    record.dataLength === 0
-      ? undefined
-      : { pos: record.dataPos, length: record.dataLength, chunkCrcs: record.chunkCrcs };
-  applyRecord(state, at, event, placed);
-  state.next = record.end;
+  answers.note(record, replayRecord(state, record));
   if (state.pending < FLUSH_CHANGES) return;
   // Writes queue up behind one another; a failure shows in the one that open() waits for.
   void state.flush(Promise.resolve(), answers.oldestOwed(state.next)).then(

@@ -30,6 +30,7 @@ import type { Caller } from '../../src/volume/store.ts';
 import { Volume } from '../../src/volume/volume.ts';
 
 const O_WRONLY = 1;
+export const DESK_VOLUME_ID = '5e55f5000000000000000000000000bb';
 
 export class Desk {
   readonly dir: string;
@@ -37,6 +38,7 @@ export class Desk {
   readonly history: VolumeHistory;
   readonly clock: { ms: number };
   #actor: ActorId;
+  #left: Promise<void> | undefined;
 
   private constructor(dir: string, volume: Volume, clock: { ms: number }) {
     this.dir = dir;
@@ -46,20 +48,29 @@ export class Desk {
     this.#actor = volume.internActor({ uid: 0, gid: 0, pid: 1, command: 'one' });
   }
 
-  static async open(): Promise<Desk> {
-    const dir = fs.mkdtempSync(join(tmpdir(), 'sessfs-desk-'));
+  /** @param options.dir Where a volume is, or is to be; a new directory by default. */
+  static async open(options: { dir?: string; segmentBytes?: number } = {}): Promise<Desk> {
+    const dir = options.dir ?? fs.mkdtempSync(join(tmpdir(), 'sessfs-desk-'));
     const clock = { ms: Date.UTC(2026, 10, 22, 10, 15) };
     const volume = await Volume.open({
       dir,
-      volumeId: '5e55f5000000000000000000000000bb',
+      volumeId: DESK_VOLUME_ID,
       clock: { now: () => timeFromMs(clock.ms) },
       create: { uid: 0, gid: 0, mode: 0o755 },
+      ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
     });
+    const desk = new Desk(dir, volume, clock);
     onTestFinished(async () => {
-      await volume.close();
-      fs.rmSync(dir, { recursive: true });
+      await desk.leave();
+      fs.rmSync(dir, { recursive: true, force: true });
     });
-    return new Desk(dir, volume, clock);
+    return desk;
+  }
+
+  /** Closes the volume; what is in its directory stays until the test ends. */
+  leave(): Promise<void> {
+    this.#left ??= this.volume.close();
+    return this.#left;
   }
 
   get caller(): Caller {

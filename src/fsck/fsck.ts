@@ -1,0 +1,61 @@
+/**
+ * Checks a volume and, if asked, puts it right: what commands and the daemon call.
+ *
+ * Rule: with `entries` nothing of the volume is changed. Without them nobody else has it open: whoever
+ * calls holds the store, or has stopped the volume's server. What is written meanwhile lies in a
+ * directory of its own beside log and index, and is removed on every way out; what a killed check left
+ * there is removed by the next.
+ */
+
+import fs from 'node:fs';
+import { join } from 'node:path';
+
+import { checkVolume } from './check.ts';
+import { repairVolume, takeBackIndex } from './repair.ts';
+import type { FsckReport, Progress } from './report.ts';
+
+export interface FsckOptions {
+  readonly volumeDir: string;
+  readonly volumeId: string;
+  readonly session?: string | undefined;
+  /** The index of a volume that is being served, as its server sends it. */
+  readonly entries?: AsyncIterable<[Buffer, Buffer][]> | undefined;
+  readonly rebuildIndex?: boolean;
+  readonly repair?: boolean;
+  readonly onProgress?: Progress | undefined;
+}
+
+const SCRATCH_NAME = /^fsck-(?<pid>\d+)$/;
+
+export async function runFsck(options: FsckOptions): Promise<FsckReport> {
+  const { volumeDir } = options;
+  const scratchDir = join(volumeDir, `fsck-${process.pid}`);
+  removeLeftovers(volumeDir);
+  if (options.entries === undefined) takeBackIndex(volumeDir);
+  fs.mkdirSync(scratchDir, { mode: 0o700 });
+  try {
+    const checked = await checkVolume({ ...options, scratchDir });
+    const { entries, repair = false, rebuildIndex = false } = options;
+    if (entries !== undefined || (!repair && !rebuildIndex)) return checked.report;
+    return await repairVolume(checked, { ...options, scratchDir, repair, rebuildIndex });
+  } finally {
+    fs.rmSync(scratchDir, { recursive: true, force: true });
+  }
+}
+
+function removeLeftovers(volumeDir: string): void {
+  for (const name of fs.readdirSync(volumeDir)) {
+    const pid = Number(SCRATCH_NAME.exec(name)?.groups?.['pid']);
+    if (pid > 0 && (pid === process.pid || !isAlive(pid))) {
+      fs.rmSync(join(volumeDir, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
