@@ -1,7 +1,7 @@
 /**
  * Compares two indexes entry by entry, in one pass through both.
  *
- * What is not from the log (hashes) is passed over. The state records are compared field by field: the
+ * What is not from the log (hashes, the number of the last batch) is passed over. The state records are compared field by field: the
  * order of the uncut files is that of memory, and numbers of actors are taken before their records are.
  */
 
@@ -61,7 +61,7 @@ function findDifference(key: Buffer, seen: Buffer, wanted: Buffer): string | und
 }
 
 function isCompared({ upTo }: Comparison, { key, value }: EntryCursor): boolean {
-  if (key[0] === Space.HASH) return false;
+  if (key[0] === Space.HASH || key[0] === Space.BATCH) return false;
   if (upTo === undefined) return true;
   switch (key[0]) {
     case Space.INODE_HISTORY:

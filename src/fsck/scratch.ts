@@ -57,7 +57,7 @@ export async function loadIndex(
   for await (const batch of entries) {
     for (const [key, value] of batch) {
       if (key[0] === Space.META) meta ??= decodeMeta(value);
-      else index.put(key, value);
+      else if (key[0] !== Space.BATCH) index.put(key, value);
     }
     if (meta !== undefined && index.pending >= FLUSH_CHANGES) {
       await index.write(meta, Promise.resolve());

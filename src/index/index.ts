@@ -331,7 +331,7 @@ function readMeta(db: Database, dir: string, volumeId: string): IndexMeta | unde
     throw new SessfsError(
       'STORE_FOREIGN',
       `Cannot use index "${dir}": it belongs to volume ${meta.volumeId}, not ${volumeId}`,
-      { hint: hintOf(dir) },
+      { hint: DAMAGE_HINT },
     );
   }
   return meta;
@@ -368,8 +368,5 @@ async function beginBatches(db: Database): Promise<void> {
 
 function corruptError(dir: string, reason: string, cause?: unknown): SessfsError {
   const message = `Cannot use index "${dir}": ${reason}`;
-  return new SessfsError('INDEX_CORRUPT', message, { hint: hintOf(dir), cause });
+  return new SessfsError('INDEX_CORRUPT', message, { hint: DAMAGE_HINT, cause });
 }
-
-const hintOf = (dir: string): string =>
-  `Remove ${dir}: it is made anew from the log at the next start`;

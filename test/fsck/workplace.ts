@@ -92,9 +92,6 @@ export const reopen = (dir: string): Promise<Desk> =>
 export const slotsOf = (dir: string): readonly Slot[] =>
   readSlots(join(dir, 'log'), DESK_VOLUME_ID, 0).slots;
 
-export const segmentPath = (dir: string, id: number): string =>
-  join(dir, 'log', `${id.toString(16).padStart(8, '0')}.seg`);
-
 export function flipBit(path: string, offset: number, bit = 0): void {
   const fd = nodeDisk.open(path, 'r+');
   const byte = Buffer.alloc(1);

@@ -188,7 +188,7 @@ describe('Index.open', () => {
     fs.writeFileSync(path.join(dir, 'CURRENT'), 'nonsense\n');
     await expect(Index.open(dir, VOLUME)).rejects.toMatchObject({
       code: 'INDEX_CORRUPT',
-      hint: expect.stringContaining('made anew'),
+      hint: expect.stringContaining('fsck'),
     });
   });
 });
