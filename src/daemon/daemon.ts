@@ -132,7 +132,7 @@ export class Daemon {
     descriptors.delete(DescriptorName.control);
     try {
       await supervisor.stopOrphans();
-      for (const fd of supervisor.adopt({ ...handover, descriptors })) closeSync(fd);
+      this.#letGo(supervisor.adopt({ ...handover, descriptors }));
       await supervisor.cleanMounts();
       await this.#listen();
       supervisor.start();
@@ -223,6 +223,19 @@ export class Daemon {
       await this.#listen();
       this.#manager?.ready();
       throw error;
+    }
+  }
+
+  /**
+   * Of mounts that went while nobody was there.
+   *
+   * Before new ones have their names: a service manager that kept both would hand back the wrong one.
+   */
+  #letGo(descriptors: ReadonlyMap<string, number>): void {
+    for (const [name, fd] of descriptors) {
+      // A second one of a name ("#2") cannot be dropped without the first, which may be in use.
+      if (!name.includes('#')) this.#manager?.dropDescriptor(name);
+      closeSync(fd);
     }
   }
 

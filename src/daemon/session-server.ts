@@ -171,12 +171,18 @@ export class SessionServer {
     // What libfuse has mounted it takes away itself, when its server stops.
     if (this.#connection === undefined) await this.#stopProcess();
     // Unmounting may need an answer, for mapped pages that are dirty: it wakes who sleeps.
-    this.#connection?.watch(() => void this.#startQuietly(record));
+    let starting: Promise<void> | undefined;
+    this.#connection?.watch(() => {
+      // What a server that runs has yet to read is its own, and a mount that has gone needs none.
+      if (this.isRunning || !this.#deps.mounts.isMounted(mountPoint)) return;
+      starting = this.#startQuietly(record);
+    });
     const warning = isRecovering
       ? await this.#detach(mountPoint, 'it has no volume server')
       : await this.#unmountOrDetach(mountPoint);
     this.#mountPoint = undefined;
     this.#connection?.unwatch();
+    await starting;
     await this.#stopProcess();
     this.#setConnection(undefined);
     this.#setDown(undefined);

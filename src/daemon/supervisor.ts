@@ -61,9 +61,9 @@ export class Supervisor {
   /**
    * Goes on with mounts that were handed over: their descriptors, and the volume servers that run.
    *
-   * @returns The descriptors that belong to no mount of this store.
+   * @returns The descriptors that belong to no mount of this store, by name.
    */
-  adopt({ descriptors, servers }: Handover): number[] {
+  adopt({ descriptors, servers }: Handover): ReadonlyMap<string, number> {
     const unused = new Map(descriptors);
     for (const record of this.#sessions.registry.list()) {
       const [fuse, vitals] = [DescriptorName.fuse(record.id), DescriptorName.vitals(record.id)];
@@ -78,7 +78,7 @@ export class Supervisor {
       server.adopt(record, new Connection(fuseFd, vitalsFd), process);
       this.#sessions.logger.info({ session: record.id }, 'Goes on with the mount');
     }
-    return [...unused.values()];
+    return unused;
   }
 
   #adoptProcess(running: RunningServer | undefined, socketPath: string): VolumeProcess | undefined {

@@ -193,7 +193,7 @@ async function cleanStore(root: string, isOwn: boolean): Promise<void> {
 }
 
 function cleanSync(root: string): void {
-  for (const pid of serversOf(root)) {
+  for (const pid of listServers(root)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
@@ -210,7 +210,7 @@ function mountsBelow(root: string): string[] {
 }
 
 /** Volume servers of this store, by their command line: their supervisor may have been killed. */
-function serversOf(root: string): number[] {
+export function listServers(root: string): number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 1 && pid !== process.pid)
