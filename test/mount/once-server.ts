@@ -154,6 +154,57 @@ export class Server {
   }
 }
 
+/** The kernel's numbers: even, ascending. */
+export class Uniques {
+  #last = 0;
+
+  next(): number {
+    this.#last += 2;
+    return this.#last;
+  }
+}
+
+export interface Death {
+  readonly when: string;
+  /** Hands a request to a server that dies of it. @returns The one that will be asked again. */
+  readonly carryOut: (server: Server, request: FrameOptions) => Promise<Server>;
+}
+
+export const DEATHS: readonly Death[] = [
+  { when: 'before it', carryOut: (server) => server.die() },
+  {
+    when: 'after it',
+    carryOut: (server, request) => {
+      server.bench.send(request);
+      return server.die();
+    },
+  },
+  {
+    when: 'after it, and again before it was asked',
+    carryOut: async (server, request) => {
+      server.bench.send(request);
+      return (await server.die()).die();
+    },
+  },
+  {
+    when: 'after it, and again after it was answered',
+    carryOut: async (server, request) => {
+      server.bench.send(request);
+      const second = await server.die();
+      second.bench.send({ ...request, resent: true });
+      return second.die();
+    },
+  },
+  {
+    when: 'before it, and again after it',
+    carryOut: async (server, request) => {
+      const second = await server.die();
+      second.bench.send({ ...request, resent: true });
+      return second.die();
+    },
+  },
+];
+
 function openVolume(
   dir: string,
   more: { readonly writers: MemoryWriters; readonly resumed?: { readonly since: Revision } },

@@ -11,7 +11,8 @@ import { Opcode } from '../../src/fuse/abi.ts';
 import { Errno } from '../../src/shared/errno.ts';
 import type { Answered } from '../fuse/frames.ts';
 import * as m from './once-messages.ts';
-import { SCRATCH, Server } from './once-server.ts';
+import { DEATHS, SCRATCH, Server, Uniques } from './once-server.ts';
+import type { Death } from './once-server.ts';
 
 const ROOT = 1;
 const DIR = 2;
@@ -117,16 +118,6 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(root, { recursive: true }));
 
-/** The kernel's numbers: even, ascending. */
-class Uniques {
-  #last = 0;
-
-  next(): number {
-    this.#last += 2;
-    return this.#last;
-  }
-}
-
 async function start(uniques: Uniques): Promise<Server> {
   dirs += 1;
   const server = await Server.open(join(root, `${dirs}-0`));
@@ -147,12 +138,12 @@ interface Outcome {
 async function outcome(
   request: m.Message,
   then: readonly m.Message[],
-  lose?: (server: Server, unique: number) => Promise<Server>,
+  lose?: Death['carryOut'],
 ): Promise<Outcome> {
   const uniques = new Uniques();
   let server = await start(uniques);
   const unique = uniques.next();
-  if (lose !== undefined) server = await lose(server, unique);
+  if (lose !== undefined) server = await lose(server, { ...request, unique });
   const resent = lose !== undefined;
   const { errno, body } = await server.ask({ ...request, unique, resent });
   server.endResend();
@@ -169,34 +160,10 @@ async function outcome(
 
 describe.each(cases)('%s', (_what, request, then = []) => {
   test('is carried out once, wherever its server dies', async () => {
-    const ask = (server: Server, unique: number, resent: boolean): void =>
-      server.bench.send({ ...request, unique, resent });
     const wanted = await outcome(request, then);
     expect(wanted.answer.errno).toBe(0);
-    const died = {
-      'before it': (server: Server) => server.die(),
-      'after it': (server: Server, unique: number) => {
-        ask(server, unique, false);
-        return server.die();
-      },
-      'after it, and again before it was asked': async (server: Server, unique: number) => {
-        ask(server, unique, false);
-        return (await server.die()).die();
-      },
-      'after it, and again after it was answered': async (server: Server, unique: number) => {
-        ask(server, unique, false);
-        const second = await server.die();
-        ask(second, unique, true);
-        return second.die();
-      },
-      'before it, and again after it': async (server: Server, unique: number) => {
-        const second = await server.die();
-        ask(second, unique, true);
-        return second.die();
-      },
-    };
-    for (const [when, lose] of Object.entries(died)) {
-      const actual = await outcome(request, then, lose);
+    for (const { when, carryOut } of DEATHS) {
+      const actual = await outcome(request, then, carryOut);
       expect({ when, ...actual }).toEqual({ when, ...wanted });
     }
   });
@@ -206,8 +173,8 @@ describe('what was carried out', () => {
   test('is known of a write that waits for the disk, though the index has it', async () => {
     const request = m.write(FILE, 0, later, m.O_WRONLY | m.O_DSYNC);
     const wanted = await outcome(request, []);
-    const actual = await outcome(request, [], async (server, unique) => {
-      server.bench.send({ ...request, unique });
+    const actual = await outcome(request, [], async (server, asked) => {
+      server.bench.send(asked);
       await server.volume.flushed();
       return server.die();
     });
