@@ -99,6 +99,23 @@ export class Server {
     return Server.resume(dir, this.connected);
   }
 
+  /** Dies in the middle of a request, where it makes a change. */
+  dieAtCommit(
+    request: FrameOptions,
+    at: (commit: () => void, unique: number) => void,
+  ): Promise<Server> {
+    const commit = this.volume.commit.bind(this.volume);
+    let isDead = false;
+    this.volume.commit = (event, caller, data) => {
+      if (isDead) throw new Error('dead');
+      isDead = true;
+      at(() => commit(event, caller, data), caller.unique);
+      isDead = false;
+    };
+    this.bench.send(request);
+    return this.die();
+  }
+
   /** The kernel says that there is nothing more to read. */
   endResend(): void {
     if (this.bench.dispatcher.isTakingOver) this.bench.dispatcher.allResentRead();
@@ -178,6 +195,29 @@ export const DEATHS: readonly Death[] = [
       server.bench.send(request);
       return server.die();
     },
+  },
+  {
+    when: 'before its first record, whatever that is',
+    carryOut: (server, request) =>
+      server.dieAtCommit(request, () => {
+        throw new Error('dead');
+      }),
+  },
+  {
+    when: 'after its first record, whatever that is',
+    carryOut: (server, request) =>
+      server.dieAtCommit(request, (commit) => {
+        commit();
+        throw new Error('dead');
+      }),
+  },
+  {
+    when: 'right after its own record',
+    carryOut: (server, request) =>
+      server.dieAtCommit(request, (commit, unique) => {
+        commit();
+        if (unique !== 0) throw new Error('dead');
+      }),
   },
   {
     when: 'after it, and again before it was asked',
