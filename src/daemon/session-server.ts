@@ -175,7 +175,9 @@ export class SessionServer {
     this.#connection?.watch(() => {
       // What a server that runs has yet to read is its own, and a mount that has gone needs none.
       if (this.isRunning || !this.#deps.mounts.isMounted(mountPoint)) return;
-      starting = this.#startQuietly(record);
+      starting = this.#start(record, 'kernel').catch((error: unknown) => {
+        this.#deps.logger.warn({ session: this.#id, err: error }, 'No server to unmount with');
+      });
     });
     const warning = isRecovering
       ? await this.#detach(mountPoint, 'it has no volume server')
@@ -428,15 +430,6 @@ export class SessionServer {
       this.#deps.logger.error({ session: this.#id, err: error }, 'The volume server did not start');
       const wasKilled = error instanceof ServerDied && error.exit.wasKilled;
       await this.#recoverLater(record, reason, wasKilled);
-    }
-  }
-
-  /** While the mount goes: what cannot be served then is detached. */
-  async #startQuietly(record: SessionRecord): Promise<void> {
-    try {
-      await this.#start(record, 'kernel');
-    } catch (error) {
-      this.#deps.logger.warn({ session: this.#id, err: error }, 'No server to unmount with');
     }
   }
 
