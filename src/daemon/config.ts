@@ -27,6 +27,8 @@ export interface Config {
   readonly cutIntervalSeconds: number;
   /** A session without a request for so long needs no process, in seconds; 0 is never. */
   readonly hibernateAfterSeconds: number;
+  /** A volume server that works on one request for so long hangs, and is replaced, in seconds. */
+  readonly hangTimeoutSeconds: number;
   /** How long a volume server may take to drain and sync when it is stopped, in seconds. */
   readonly stopTimeoutSeconds: number;
 }
@@ -43,6 +45,7 @@ export const DEFAULT_CONFIG: Config = {
   // DESIGN: a database or a log that is never closed still has a history, to the minute.
   cutIntervalSeconds: 60,
   hibernateAfterSeconds: 60,
+  hangTimeoutSeconds: 60,
   // A sync of a busy disk takes seconds; init systems kill after 90.
   stopTimeoutSeconds: 30,
 };
@@ -73,6 +76,7 @@ export function parseConfig(text: string, path: string): Config {
     sessionDefaults: parseDefaults(value['sessionDefaults'], path),
     cutIntervalSeconds: parseSeconds(value, 'cutIntervalSeconds', path),
     hibernateAfterSeconds: parseSeconds(value, 'hibernateAfterSeconds', path, 0),
+    hangTimeoutSeconds: parseSeconds(value, 'hangTimeoutSeconds', path),
     stopTimeoutSeconds: parseSeconds(value, 'stopTimeoutSeconds', path),
   };
 }
@@ -144,7 +148,7 @@ function parseLogLevel(value: unknown, path: string): LogLevel {
 
 function parseSeconds(
   fields: Fields,
-  name: 'cutIntervalSeconds' | 'hibernateAfterSeconds' | 'stopTimeoutSeconds',
+  name: Exclude<keyof Config, 'logLevel' | 'sessionDefaults'>,
   path: string,
   least = 1,
 ): number {

@@ -27,8 +27,6 @@ import type { VolumeServerOptions } from './volume-server-options.ts';
 const DETACHED_IDLE_MS = 30_000;
 /** Without a request for so long a session is idle, in milliseconds. */
 const IDLE_MS = 3_000;
-/** A server that answers one request for longer hangs: it is killed, in milliseconds. */
-const HANG_MS = 60_000;
 /** Errors that another try cannot mend: the mount goes, with the reason, rather than hang for ever. */
 const FINAL_ERRORS: ReadonlySet<string> = new Set([
   'LOG_CORRUPT',
@@ -244,9 +242,9 @@ export class SessionServer {
     const connection = this.#connection;
     if (connection === undefined || this.#phase !== 'serving') return;
     connection.observe();
-    if (connection.stuckMs > HANG_MS) {
+    if (connection.stuckMs > this.#deps.config().hangTimeoutSeconds * 1000) {
       this.#deps.logger.error({ session: this.#id }, 'The volume server hangs: killing it');
-      this.#process?.kill('SIGKILL');
+      this.#process?.abort();
       return;
     }
     if (this.#mayHibernate(connection)) this.#deps.inTurn(() => this.hibernate(record));
@@ -415,7 +413,7 @@ export class SessionServer {
   /** Starts a server on the connection that is there. */
   async #recover(record: SessionRecord): Promise<void> {
     clearTimeout(this.#retryTimer);
-    this.#phase = 'starting';
+    if (this.#phase !== 'recovering') this.#phase = 'starting';
     try {
       await this.#start(record, 'kernel');
       this.#phase = 'serving';

@@ -57,6 +57,7 @@ export class VolumeProcess {
   hasEnded = false;
   readonly #address: ServerAddress;
   #isRunning = true;
+  #wasAborted = false;
 
   private constructor(
     process: { pid: number | undefined; eventFd: number; exited: Promise<Exit> },
@@ -67,7 +68,7 @@ export class VolumeProcess {
     this.#address = address;
     this.exited = process.exited.then((exit) => {
       this.#isRunning = false;
-      return exit;
+      return this.#wasAborted ? { how: 'hung and was ended', wasKilled: false } : exit;
     });
   }
 
@@ -140,7 +141,13 @@ export class VolumeProcess {
     return adopted;
   }
 
-  kill(signal: NodeJS.Signals): void {
+  /** Ends one that hangs: as its own fault, and not as if somebody had killed it. */
+  abort(): void {
+    this.#wasAborted = true;
+    this.#kill('SIGKILL');
+  }
+
+  #kill(signal: NodeJS.Signals): void {
     if (this.pid === undefined || !this.#isRunning) return;
     try {
       process.kill(this.pid, signal);
@@ -164,14 +171,14 @@ export class VolumeProcess {
       path: '/v1/stop',
       body: { cut: options.cut === true },
       timeoutMs: deadlineMs,
-    }).catch(() => this.kill('SIGTERM'));
+    }).catch(() => this.#kill('SIGTERM'));
     if (await this.#isGoneWithin(deadlineMs)) {
       await asked;
       return { graceful: true };
     }
-    this.kill('SIGTERM');
+    this.#kill('SIGTERM');
     if (await this.#isGoneWithin(KILL_DELAY_MS)) return { graceful: true };
-    this.kill('SIGKILL');
+    this.#kill('SIGKILL');
     // A process that waits for its own mount ends only when its connection does: the caller closes that.
     await this.#isGoneWithin(KILL_DELAY_MS);
     return { graceful: false };

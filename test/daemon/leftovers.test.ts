@@ -133,7 +133,7 @@ describe('a daemon started after one that was killed', () => {
       process.kill(hung, 'SIGSTOP');
       await daemon.restart({ signal: 'SIGKILL' });
       expect(isAlive(hung)).toBe(false);
-      expect((await daemon.client.getSession(id)).server.state).toBe('serving');
+      expect((await daemon.client.getSession(id)).server.state).toBe('active');
       expect(await shell('cat a', { cwd: mount, timeoutMs: SHORT_MS })).toBe('kept\n');
     } finally {
       await daemon.stop();

@@ -27,7 +27,6 @@ import { canRun } from '../harness/needs.ts';
 import { shell } from '../harness/run.ts';
 
 const SHORT_MS = 10_000;
-const LONG_MS = 60_000;
 
 const daemons: TestDaemon[] = [];
 
@@ -141,31 +140,6 @@ describe('a crash', () => {
       },
       { timeoutMs: SHORT_MS },
     );
-  });
-
-  test('of volume servers, as often as it comes, is nothing but a pause', async () => {
-    const daemon = await start();
-    const { id, mount } = await daemon.createSession();
-    const writing = shell('for i in $(seq 400); do echo $i >> log || exit 1; done', {
-      cwd: mount,
-      timeoutMs: LONG_MS,
-    });
-    let killed = 0;
-    while (killed < 6) {
-      await eventually(
-        async () => {
-          const { pid } = (await daemon.client.getSession(id)).server;
-          if (pid === undefined) throw new Error('No server to kill yet');
-          process.kill(pid, 'SIGKILL');
-        },
-        { timeoutMs: SHORT_MS },
-      );
-      killed += 1;
-    }
-    await writing;
-    const lines = (await shell('cat log', { cwd: mount, timeoutMs: SHORT_MS })).trim().split('\n');
-    expect(lines).toEqual(Array.from({ length: 400 }, (_, index) => String(index + 1)));
-    expect((await daemon.client.getSession(id)).server.restarts).toBeGreaterThan(2);
   });
 
   test('of the daemon loses nothing: the next one cleans up and mounts again', async () => {

@@ -8,7 +8,15 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -36,6 +44,12 @@ export interface StartOptions {
   /** Run the daemon as this uid and gid. */
   readonly uid?: number;
   readonly gid?: number;
+  /** What config.json holds. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Another installation of the command. */
+  readonly program?: string;
+  /** Handed over as a service manager does. */
+  readonly descriptors?: ReadonlyMap<string, number>;
 }
 
 export interface CreateOptions {
@@ -65,11 +79,16 @@ export interface TestDaemon {
   cli(args: readonly string[], options?: { cwd?: string; stdin?: string }): Promise<RunResult>;
   createSession(options?: CreateOptions): Promise<TestSession>;
   /** SIGTERM (or another signal), wait, start again on the same store. */
-  restart(options?: { signal?: NodeJS.Signals }): Promise<void>;
+  restart(options?: RestartOptions): Promise<void>;
   /** Stops without cleaning up; the exit code. */
   halt(signal?: NodeJS.Signals): Promise<number | null>;
   /** Stops, detaches what is left, removes the store. */
   stop(): Promise<void>;
+}
+
+export interface RestartOptions {
+  readonly signal?: NodeJS.Signals;
+  readonly descriptors?: ReadonlyMap<string, number>;
 }
 
 interface Running {
@@ -94,7 +113,12 @@ export async function startDaemon(options: StartOptions = {}): Promise<TestDaemo
   const client = new ControlClient(layout.controlSocket);
   let log = '';
   open.add(root);
-  const start = (): Promise<Running> => launch(root, options, (text) => (log += text));
+  if (options.config !== undefined) {
+    mkdirSync(root, { recursive: true });
+    writeFileSync(layout.configFile, JSON.stringify(options.config));
+  }
+  const start = (changed: StartOptions = options): Promise<Running> =>
+    launch(root, changed, (text) => (log += text));
   let running: Running;
   try {
     running = await start();
@@ -117,7 +141,7 @@ export async function startDaemon(options: StartOptions = {}): Promise<TestDaemo
     },
     log: () => log,
     cli: (args, cliOptions = {}) =>
-      run(process.execPath, [SESSFS, ...args], {
+      run(process.execPath, [options.program ?? SESSFS, ...args], {
         timeoutMs: CLI_TIMEOUT_MS,
         env: { SESSFS_ROOT: root },
         ...cliOptions,
@@ -131,9 +155,9 @@ export async function startDaemon(options: StartOptions = {}): Promise<TestDaemo
       });
       return { id: info.id, mount: info.mountPoint, info };
     },
-    restart: async ({ signal } = {}) => {
+    restart: async ({ signal, descriptors } = {}) => {
       await halt(signal);
-      running = await start();
+      running = await start(descriptors === undefined ? options : { ...options, descriptors });
     },
     halt,
     stop: async () => {
@@ -148,12 +172,24 @@ async function launch(
   options: StartOptions,
   onLog: (text: string) => void,
 ): Promise<Running> {
+  const { program = SESSFS, descriptors = new Map<string, number>() } = options;
+  const listening = {
+    LISTEN_FDS: String(descriptors.size),
+    LISTEN_FDNAMES: [...descriptors.keys()].join(':'),
+  };
+  // The process that is meant is known only once it is there: the shell becomes the daemon.
   const child = spawn(
-    process.execPath,
-    [SESSFS, 'daemon', '--root', root, '--json', '--stop-with-stdin'],
+    '/bin/sh',
+    [
+      '-c',
+      'LISTEN_PID=$$ exec "$0" "$@"',
+      process.execPath,
+      program,
+      ...['daemon', '--root', root, '--json', '--stop-with-stdin'],
+    ],
     {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe', ...descriptors.values()],
+      env: { ...process.env, ...options.env, ...(descriptors.size === 0 ? {} : listening) },
       ...(options.uid === undefined ? {} : { uid: options.uid }),
       ...(options.gid === undefined ? {} : { gid: options.gid }),
     },
@@ -162,10 +198,10 @@ async function launch(
     child.once('error', () => done(null));
     child.once('exit', (code) => done(code));
   });
-  child.stdin.on('error', () => undefined);
-  child.stderr.setEncoding('utf8').on('data', onLog);
+  child.stdin?.on('error', () => undefined);
+  child.stderr?.setEncoding('utf8').on('data', onLog);
   let isReady = false;
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     if (text.includes('"ready"')) isReady = true;
   });
   await eventually(
