@@ -8,6 +8,7 @@
  * Source: sd_notify(3), sd_watchdog_enabled(3) of systemd 257
  */
 
+import { execFile } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
@@ -20,6 +21,8 @@ import { errnoName } from '../shared/errno.ts';
 const SEND_TIMEOUT_S = 2;
 /** How long flushed() waits for the manager to have read everything, in milliseconds. */
 const DEFAULT_FLUSH_TIMEOUT_MS = 5_000;
+/** How long systemctl may take to tell the state of the host, in milliseconds. */
+const STATE_TIMEOUT_MS = 2_000;
 /** What a name in the store must look like; it also has to be free of ":", which separates them. */
 const STORE_NAME = /^[!-9;-~]{1,255}$/;
 
@@ -157,6 +160,16 @@ export class ServiceManager {
     const isRead = wasTold && (await closed);
     socket.destroy();
     return isRead;
+  }
+
+  /** Whether the host shuts down: its services may be stopped in any order, and this one later. */
+  async isHostStopping(): Promise<boolean> {
+    const state = await new Promise<string>((resolve) => {
+      const options = { timeout: STATE_TIMEOUT_MS };
+      // It exits with 1 for whatever is not "running", and says it all the same.
+      execFile('systemctl', ['is-system-running'], options, (_error, stdout) => resolve(stdout));
+    });
+    return state.trim() === 'stopping';
   }
 
   #isStoreName(name: string): boolean {

@@ -456,11 +456,12 @@ export class SessionServer {
 
   async #unmountOrDetach(mountPoint: string): Promise<string | undefined> {
     const { mounts } = this.#deps;
-    if (!mounts.isMounted(mountPoint)) return undefined;
     try {
       await mounts.unmount(mountPoint, { lazy: false });
       return undefined;
     } catch (error) {
+      // Somebody was faster: libfuse, or a host that shuts down.
+      if (!mounts.isMounted(mountPoint)) return undefined;
       return this.#detach(mountPoint, error instanceof Error ? error.message : String(error));
     }
   }

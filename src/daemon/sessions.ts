@@ -3,6 +3,7 @@
  */
 
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Logger } from 'pino';
 
@@ -18,6 +19,9 @@ import type { Connection } from './session-connection.ts';
 import { SessionServer } from './session-server.ts';
 import type { StoreLayout } from './store-layout.ts';
 import { Turns } from './turns.ts';
+
+/** How long a mount that was taken away counts as mounted for the next start, in milliseconds. */
+const OUTSIDE_GRACE_MS = 2_000;
 
 export interface SessionsOptions {
   readonly layout: StoreLayout;
@@ -137,16 +141,24 @@ export class Sessions {
     manager?.storeDescriptor(vitals, connection.descriptors.vitals);
   }
 
+  /**
+   * Remembers that an operator has unmounted a session.
+   *
+   * Not at once: a host that shuts down unmounts everything while it tells the daemon to stop, and what
+   * was mounted then has to be mounted again when it is back.
+   */
   #markUnmounted(id: string): void {
-    if (this.isStopping) return;
-    void this.#turns
-      .run(id, async () => {
+    const mark = async (): Promise<void> => {
+      await delay(OUTSIDE_GRACE_MS, undefined, { ref: false });
+      if (this.isStopping || (await this.options.serviceManager?.isHostStopping()) === true) return;
+      await this.#turns.run(id, async () => {
         const record = this.registry.find(id);
-        if (record === undefined || this.server(id).isMounted) return;
+        if (record === undefined || this.isStopping || this.server(id).isMounted) return;
         await this.registry.put({ ...record, mounted: false });
-      })
-      .catch((error: unknown) => {
-        this.options.logger.error({ session: id, err: error }, 'Cannot write the registry');
       });
+    };
+    mark().catch((error: unknown) => {
+      this.options.logger.error({ session: id, err: error }, 'Cannot write the registry');
+    });
   }
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { listServers, startDaemon } from '../harness/daemon.ts';
+import { eventually, listServers, startDaemon } from '../harness/daemon.ts';
 import type { TestDaemon } from '../harness/daemon.ts';
 import { shell } from '../harness/run.ts';
 
@@ -33,4 +33,17 @@ test('an unmounted session leaves no server behind, and a deleted one no volume'
   expect(readdirSync(join(daemon.root, 'volumes'))).toEqual([]);
   expect(daemon.log()).not.toContain('No server to unmount with');
   expect(daemon.log()).not.toContain('"level":"error"');
+});
+
+test('a session that the host unmounts while it stops the daemon is mounted at the next start', async () => {
+  const { id, mount } = await daemon.createSession();
+  await shell(`umount ${mount} || fusermount3 -u ${mount}`, { timeoutMs: SHORT_MS });
+  await eventually(
+    async () => expect((await daemon.client.getSession(id)).server.state).toBe('unmounted'),
+    { timeoutMs: SHORT_MS },
+  );
+  await daemon.restart();
+  const { mounted, server } = await daemon.client.getSession(id);
+  expect(mounted).toBe(true);
+  expect(['active', 'idle']).toContain(server.state);
 });

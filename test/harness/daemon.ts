@@ -222,7 +222,7 @@ class Gone extends Error {
 }
 
 /** Detaches every mount below the store, ends what still serves them, removes the store if it is ours. */
-async function cleanStore(root: string, isOwn: boolean): Promise<void> {
+export async function cleanStore(root: string, isOwn: boolean): Promise<void> {
   cleanSync(root);
   open.delete(root);
   if (isOwn && mountsBelow(root).length === 0) rmSync(root, { recursive: true, force: true });
