@@ -79,7 +79,10 @@ async function underLoad(mount: string, work: () => Promise<void>): Promise<void
   try {
     await work();
   } finally {
-    await shell('until [ -e e12 ]; do sleep 0.05; done; touch stop', { cwd: mount, timeoutMs: SHORT_MS });
+    await shell('until [ -e e12 ]; do sleep 0.05; done; touch stop', {
+      cwd: mount,
+      timeoutMs: SHORT_MS,
+    });
   }
   const count = Number(await load);
   expect(count).toBeGreaterThan(10);
