@@ -20,6 +20,8 @@ import type { VolumeServerOptions } from './volume-server-options.ts';
 /** The root of a new volume: its owner's, as a home directory is. */
 const ROOT_MODE = 0o755;
 
+const ROOM_EXIT_CODE = 75;
+
 export interface ServedVolume {
   readonly volume: VolumeControl;
   readonly history: History;
@@ -47,6 +49,11 @@ export async function openVolume(
     ...(writers === undefined ? {} : { writers }),
   });
   volume.report = (message, error) => logger.error({ err: error }, message);
+  volume.onRoom = () => {
+    // As if it had been killed: the next one replays the log, and clients see a pause.
+    logger.warn('The disk has room again: another server takes over, whose index is whole');
+    process.exit(ROOM_EXIT_CODE);
+  };
   if (volume.indexProblem !== undefined) {
     logger.warn({ problem: volume.indexProblem }, 'The index was made anew from the log');
   }

@@ -32,7 +32,7 @@ import {
   segmentName,
   segmentOf,
 } from './segment.ts';
-import { makeFirst, openError, reopenLast } from './start.ts';
+import { makeFirst, openError, reopenLast, writeAgain } from './start.ts';
 import type { Start } from './start.ts';
 import { SyncedFile } from './synced-mark.ts';
 import { Syncer } from './syncer.ts';
@@ -145,7 +145,15 @@ export class Log {
       if (options.create === true) disk.makeDirectory(dir);
       const { from, onRecord, create = false } = options;
       const synced = syncedFile.find();
-      const found = await recoverLog({ disk, dir, volumeId, from, onRecord, create, synced });
+      const found = await recoverLog({
+        disk,
+        dir,
+        volumeId,
+        from,
+        onRecord,
+        create,
+        synced: synced?.revision,
+      });
       const start = found === undefined ? makeFirst(options, disk) : reopenLast(found, disk);
       log = new Log({ ...options, disk }, syncedFile, start);
       // The name of the last segment may be in the page cache only, here as in a log that is taken up.
@@ -155,7 +163,8 @@ export class Log {
         await log.sync();
       } else {
         log.#adoptUnsynced(found);
-        syncedFile.write(log.durableRevision);
+        if (synced?.hasFailed === true) writeAgain(disk, found);
+        else syncedFile.write(log.durableRevision);
       }
       return log;
     } catch (error) {

@@ -45,6 +45,8 @@ export interface Recovered {
   readonly lastTime: Time;
   /** Known to be on disk. */
   readonly syncedRevision: Revision;
+  /** Where the first record begins that is not; undefined if all are. */
+  readonly unsyncedFrom: LogPos | undefined;
   readonly tornTail: TornTail | undefined;
 }
 
@@ -62,6 +64,7 @@ interface Cursor {
   index: number;
   at: number;
   predecessor: Predecessor;
+  unsyncedFrom?: LogPos;
 }
 
 /**
@@ -95,6 +98,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
     lastRevision: cursor.predecessor.revision as Revision,
     lastTime: cursor.predecessor.time,
     syncedRevision: synced as Revision,
+    unsyncedFrom: cursor.unsyncedFrom,
     tornTail: broken === undefined ? undefined : describeTail(chain, broken),
   };
 }
@@ -224,6 +228,9 @@ async function replaySegment(
       if (step === 'end') return undefined;
       if (step === 'bad') return { file, offset: reader.at, problem: reader.problem };
       const { record } = reader;
+      if (record !== undefined && record.revision > verifyDataAfter) {
+        cursor.unsyncedFrom ??= record.pos;
+      }
       if (record !== undefined && record.revision > giveAfter) onRecord(record);
     }
   } finally {

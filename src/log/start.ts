@@ -11,8 +11,10 @@ import type { Disk } from './disk.ts';
 import type { Recovered } from './recovery.ts';
 import { RESTORE_HINT } from './segment-files.ts';
 import { SegmentWriter } from './segment-writer.ts';
-import { NO_DIGEST, segmentName } from './segment.ts';
+import { NO_DIGEST, SEGMENT_HEADER_BYTES, offsetOf, segmentName, segmentOf } from './segment.ts';
 import type { SegmentHeader } from './segment.ts';
+
+const PIECE_BYTES = 1 << 20;
 
 interface FirstOptions {
   readonly dir: string;
@@ -64,6 +66,7 @@ export function makeFirst({ dir, volumeId, clock, create }: FirstOptions, disk: 
     lastRevision: 0 as Revision,
     lastTime: header.time,
     syncedRevision: 0 as Revision,
+    unsyncedFrom: undefined,
     tornTail: undefined,
   };
   return { writer, recovered };
@@ -75,4 +78,35 @@ export function reopenLast(recovered: Recovered, disk: Disk): Start {
   const fd = disk.open(last.file.path, 'r+');
   const { header } = last;
   return { writer: new SegmentWriter(disk, { header, fd, size: recovered.size }), recovered };
+}
+
+/**
+ * Makes dirty again what no sync is known to have covered.
+ *
+ * After a sync that failed the kernel takes the pages for clean, and the next sync would succeed without
+ * writing them. The same bytes go to the same places: it does not matter where this is cut short.
+ */
+export function writeAgain(disk: Disk, { links, size, unsyncedFrom }: Recovered): void {
+  if (unsyncedFrom === undefined) return;
+  const piece = Buffer.alloc(PIECE_BYTES);
+  for (const [index, { file }] of links.entries()) {
+    if (index < segmentOf(unsyncedFrom)) continue;
+    // A later segment was begun after that: its header is not known to be on disk either.
+    let at = index === segmentOf(unsyncedFrom) ? offsetOf(unsyncedFrom) : 0;
+    if (at === SEGMENT_HEADER_BYTES) at = 0;
+    const end = index === links.length - 1 ? size : file.size;
+    const fd = disk.open(file.path, 'r+');
+    try {
+      while (at < end) {
+        const count = disk.read(fd, piece, 0, Math.min(PIECE_BYTES, end - at), at);
+        if (count === 0) break;
+        for (let done = 0; done < count;) {
+          done += disk.write(fd, piece, done, count - done, at + done);
+        }
+        at += count;
+      }
+    } finally {
+      disk.close(fd);
+    }
+  }
 }

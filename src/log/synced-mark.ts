@@ -17,7 +17,15 @@ const FILE_BYTES = 64;
 const AT_FORMAT = 8;
 const AT_VOLUME = 16;
 const AT_REVISION = 32;
+const AT_FAILED = 38;
 const AT_CRC = FILE_BYTES - 4;
+
+interface Synced {
+  /** All records up to it were on disk. */
+  readonly revision: number;
+  /** A sync of what stands behind it failed, and none has succeeded since. */
+  readonly hasFailed: boolean;
+}
 
 export class SyncedFile {
   readonly #disk: Disk;
@@ -33,8 +41,8 @@ export class SyncedFile {
     this.#bytes.write(volumeId, AT_VOLUME, 'hex');
   }
 
-  /** The revision that is written there, or undefined if nothing there holds for this volume. */
-  find(): number | undefined {
+  /** What is written there, or undefined if nothing there holds for this volume. */
+  find(): Synced | undefined {
     let bytes: Buffer;
     try {
       this.#fd = this.#disk.open(this.#path, 'r+');
@@ -46,12 +54,30 @@ export class SyncedFile {
     if (crc32(bytes.subarray(0, AT_CRC)) !== bytes.readUInt32LE(AT_CRC)) return undefined;
     if (!bytes.subarray(0, AT_REVISION).equals(this.#bytes.subarray(0, AT_REVISION)))
       return undefined;
-    return bytes.readUIntLE(AT_REVISION, 6);
+    return {
+      revision: bytes.readUIntLE(AT_REVISION, 6),
+      hasFailed: bytes.readUInt8(AT_FAILED) !== 0,
+    };
   }
 
   /** Says that the log is on disk up to a revision; if that cannot be written, the older word stays. */
   write(revision: number): void {
+    this.#write(revision, false);
+  }
+
+  /**
+   * Says that a sync behind this revision failed.
+   *
+   * The page cache may be the only place that has what stands there, and takes it for clean. This lies in
+   * the page cache too: it is there for as long as that matters.
+   */
+  writeFailed(revision: number): void {
+    this.#write(revision, true);
+  }
+
+  #write(revision: number, hasFailed: boolean): void {
     this.#bytes.writeUIntLE(revision, AT_REVISION, 6);
+    this.#bytes.writeUInt8(hasFailed ? 1 : 0, AT_FAILED);
     this.#bytes.writeUInt32LE(crc32(this.#bytes.subarray(0, AT_CRC)), AT_CRC);
     try {
       this.#fd ??= this.#disk.open(this.#path, 'wx+');

@@ -112,6 +112,7 @@ export class Syncer {
       if (!isDirectorySynced) await syncDirectory(disk, dir);
     } catch (error) {
       const failure = diskError(error, 'sync the log');
+      syncedFile.writeFailed(this.durableRevision);
       onFailure(failure.message);
       throw new FsError(Errno.EIO, failure.message);
     } finally {

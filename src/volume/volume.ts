@@ -38,6 +38,8 @@ import { replayRecord } from './replay.ts';
 import { State } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
 import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
+import { stoppageOf, untilRoom } from './stoppage.ts';
+import type { Stoppage } from './stoppage.ts';
 import { StoreSpace } from './store-space.ts';
 import { MemoryWriters } from './writers.ts';
 
@@ -70,6 +72,8 @@ export class Volume implements Core, VolumeControl {
   readonly indexProblem: string | undefined;
   /** Set by whoever runs the volume; a message and its cause. */
   report: (message: string, error: unknown) => void = () => undefined;
+  /** Called when a full disk, which has kept the index from being written, has room for another server. */
+  onRoom: () => void = () => undefined;
   /** Across restarts. */
   readonly #knowsWriters: boolean;
   readonly #writer = new ByteWriter(4096);
@@ -82,7 +86,7 @@ export class Volume implements Core, VolumeControl {
   };
   #settleTimer: NodeJS.Timeout | undefined;
   #trimTimer: NodeJS.Timeout | undefined;
-  #readOnly: string | undefined;
+  #stoppage: Stoppage | undefined;
   #isClosed = false;
   #flushing: Promise<void> | undefined;
   /** What the index on disk is the state after. */
@@ -140,7 +144,7 @@ export class Volume implements Core, VolumeControl {
   }
 
   commit(event: Event, caller: Caller, data?: Uint8Array): void {
-    if (this.#readOnly !== undefined) throw new FsError(Errno.EROFS, this.#readOnly);
+    this.#assertGoing();
     const actor = this.actors.resolve(caller);
     const { state, log } = this;
     if (data !== undefined) this.space.claim(data.length);
@@ -160,7 +164,8 @@ export class Volume implements Core, VolumeControl {
       applyRecord(state, at, event, placed);
     } catch (error) {
       // The log has it, the state a part of it. Nothing of that may get into the index: a restart replays.
-      this.#readOnly = `a change could not be applied (${String(error)}): restart the session`;
+      const reason = `a change could not be applied (${String(error)}): restart the session`;
+      this.#stoppage = { reason, errno: Errno.EROFS, awaitsRoom: false };
       this.report('Cannot apply a change that was logged', error);
       throw error;
     }
@@ -174,7 +179,7 @@ export class Volume implements Core, VolumeControl {
     const { revision } = this.state;
     while (this.#flushedRevision < revision) {
       await this.#flush();
-      if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+      if (this.#stoppage !== undefined) throw new FsError(Errno.EIO, this.#stoppage.reason);
     }
   }
 
@@ -194,7 +199,7 @@ export class Volume implements Core, VolumeControl {
       time: state.time,
       durableRevision: log.durableRevision,
       durableTime: log.durableTime,
-      readOnly: this.#readOnly ?? log.readOnly,
+      readOnly: this.#stoppage?.reason ?? log.readOnly,
       inodes: state.inodes,
       liveBytes: state.liveBytes,
       versions: state.versions,
@@ -263,16 +268,29 @@ export class Volume implements Core, VolumeControl {
 
   async #flushOnce(): Promise<void> {
     const { revision } = this.state;
-    if (revision === this.#flushedRevision || this.#readOnly !== undefined) return;
+    if (revision === this.#flushedRevision || this.#stoppage !== undefined) return;
     try {
       await this.state.flush(this.log.sync(), this.answers.oldestOwed(this.state.next));
       this.#flushedRevision = revision;
       this.state.trim();
     } catch (error) {
-      // What the log has is safe. The index on disk is older than what is in memory, and stays so.
-      this.#readOnly = `the index cannot be written (${String(error)}): restart the session`;
+      this.#stoppage = stoppageOf(error, this.log.readOnly);
+      if (this.#stoppage.awaitsRoom) void this.#awaitRoom();
       this.report('Cannot write the index', error);
     }
+  }
+
+  async #awaitRoom(): Promise<void> {
+    await untilRoom(join(this.dir, 'index'), () => !this.#isClosed);
+    if (!this.#isClosed) this.onRoom();
+  }
+
+  /** @throws {FsError} EROFS, ENOSPC If no change can be taken, and has not been for a while. */
+  #assertGoing(): void {
+    const stoppage = this.#stoppage;
+    if (stoppage !== undefined) throw new FsError(stoppage.errno, stoppage.reason);
+    const { readOnly } = this.log;
+    if (readOnly !== undefined) throw new FsError(Errno.EROFS, readOnly);
   }
 
   /** Reading fills the caches without ever writing the index out. */

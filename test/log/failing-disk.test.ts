@@ -163,6 +163,30 @@ describe('a failing disk', () => {
     expect(disk.openCount).toBe(0);
   });
 
+  test('whose sync failed has those records written again by the next process', async () => {
+    const disk = new MemoryDisk();
+    const { log } = await openLog(disk, { create: true, segmentBytes: 400 });
+    appendRecords(log, { first: 1, last: 4 });
+    await log.sync();
+    appendRecords(log, { first: 5, last: 12 });
+    disk.onCall = (call) => {
+      if (call === 'syncData') throw systemError('EIO', 'fdatasync');
+    };
+    await expect(log.sync()).rejects.toMatchObject({ errno: Errno.EIO });
+    disk.onCall = () => {};
+    disk.kill();
+    // As the kernel has it then: what was written is there to be read, and is taken for clean.
+    for (const file of disk.files.values()) file.pending = [];
+    const next = await openLog(disk);
+    expect(revisionsOf(next.seen)).toEqual(upTo(12));
+    await next.log.sync();
+    expect(next.log.durableRevision).toBe(12);
+    disk.losePower(() => false);
+    const last = await openLog(disk);
+    expect(revisionsOf(last.seen)).toEqual(upTo(12));
+    await last.log.close();
+  });
+
   test('at any one call loses nothing that was acknowledged and adds nothing that was not', async () => {
     for (let failing = 0, isOver = false; !isOver; failing++) {
       const disk = new MemoryDisk();

@@ -126,13 +126,13 @@ export class MemoryDisk implements Disk {
   async syncData(fd: number): Promise<void> {
     this.onCall('syncData');
     const file = this.#open.get(fd);
-    const bytes = file?.bytes;
     const pending = file?.pending.length ?? 0;
     this.syncs += 1;
     if (file === undefined) this.directorySyncs += 1;
     await this.syncGate;
-    if (file === undefined || bytes === undefined) return;
-    file.durable = bytes;
+    if (file === undefined) return;
+    // What is written, and no more: a page that counts as clean stays where it is.
+    for (const write of file.pending.slice(0, pending)) file.durable = place(file.durable, write);
     file.pending = file.pending.slice(pending);
   }
 
