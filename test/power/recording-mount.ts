@@ -30,6 +30,15 @@ export async function buildRecordingServer(name: string): Promise<string> {
   return join(outDir, 'test', 'power', 'recording-server.js');
 }
 
+/** The environment of a daemon whose syncs return later than those of the disk. */
+export function slowSync(leastMs: number, mostMs: number): Record<string, string> {
+  const script = join(PROJECT, 'test', 'power', 'slow-sync.mjs');
+  return {
+    NODE_OPTIONS: `--import=${script}`,
+    SESSFS_TEST_SYNC_MS: `${leastMs},${mostMs}`,
+  };
+}
+
 const mounted = new Set<string>();
 process.once('exit', () => {
   for (const place of mounted) spawnSync('umount', ['-l', place], { timeout: 5000 });

@@ -14,6 +14,7 @@ import type { TestSession } from '../harness/daemon.ts';
 import type { Entry } from './journal.ts';
 import { makePlan } from './plan.ts';
 import type { Plan } from './plan.ts';
+import { slowSync } from './recording-mount.ts';
 import type { RecordingMount } from './recording-mount.ts';
 
 /** A call that returned. */
@@ -62,11 +63,13 @@ export async function recordWork(
   base: string,
   options: { readonly seconds: number; readonly seed: number },
 ): Promise<Recording> {
-  const daemon = await startDaemon({ root: join(disk.mountPoint, 'store') });
+  const daemon = await startDaemon({
+    root: join(disk.mountPoint, 'store'),
+    env: slowSync(1, 60),
+  });
   try {
     const often = await daemon.createSession();
     const seldom = await daemon.createSession();
-    await disk.behave({ syncMs: [1, 60] });
     const from = disk.journal().at(-1)?.seq ?? 0;
     const started = [
       start(often, { ...options, base, syncEvery: 12, clients: 2, databases: DATABASES }),
