@@ -177,7 +177,7 @@ class Check {
   #findSynced(slots: readonly Slot[]): number {
     const { volumeDir, volumeId } = this.#options;
     const mark = new SyncedFile(nodeDisk, join(volumeDir, 'log'), volumeId);
-    const marked = mark.find() ?? 0;
+    const marked = mark.find()?.revision ?? 0;
     mark.close();
     return Math.max(marked, findLast(slots)?.synced ?? 0);
   }
