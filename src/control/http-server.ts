@@ -10,7 +10,7 @@ import { createServer } from 'node:http';
 
 import { MAX_HEADER_BYTES } from './protocol.ts';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 
 import { SessfsError } from '../shared/errors.ts';
 import { isFields } from './json.ts';
@@ -21,6 +21,19 @@ export const ERROR_TRAILER = 'x-sessfs-error';
 
 /** A request's body larger than this is refused, in bytes: commands are small. */
 const BODY_MAX_BYTES = 1024 * 1024;
+
+/** More at a time are closed as they come: descriptors are needed for volumes, too. */
+const MAX_CONNECTIONS = 1000;
+
+/** How long a request may take to arrive, in milliseconds; commands are small, and both ends are here. */
+const RECEIVE_LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 1000,
+} as const;
+
+/** How long whoever sent no request may take to read that, in milliseconds. */
+const LINGER_MS = 1000;
 
 /** The longest path that sockaddr_un can hold, in bytes, without its final NUL. */
 const SOCKET_PATH_MAX_BYTES = 107;
@@ -69,10 +82,13 @@ export class ControlServer {
 
   private constructor(options: ControlServerOptions) {
     this.#options = options;
-    this.#server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
+    const limits = { maxHeaderSize: MAX_HEADER_BYTES, ...RECEIVE_LIMITS };
+    this.#server = createServer(limits, (request, response) => {
       void this.#answer(request, response);
     });
     this.#server.keepAliveTimeout = 1000;
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('clientError', refuseMalformed);
   }
 
   /** Listens; a socket file left behind by a process that is gone is replaced. The caller holds the lock. */
@@ -120,7 +136,7 @@ export class ControlServer {
   }
 
   async #dispatch(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://control');
+    const url = parseUrl(request.url ?? '/');
     for (const route of this.#options.routes) {
       const match = matchRoute(route.on, request.method ?? 'GET', url.pathname);
       if (match === undefined) continue;
@@ -162,10 +178,47 @@ export function matchRoute(on: string, method: string, pathname: string): RouteM
     if (component === '*') return { params, rest: `/${have.slice(index).join('/')}` };
     const value = have[index];
     if (value === undefined) return undefined;
-    if (component.startsWith(':')) params[component.slice(1)] = decodeURIComponent(value);
+    if (component.startsWith(':')) params[component.slice(1)] = decodeComponent(value);
     else if (component !== value) return undefined;
   }
   return want.length === have.length ? { params, rest: '' } : undefined;
+}
+
+/** @throws {SessfsError} USAGE */
+function parseUrl(target: string): URL {
+  try {
+    return new URL(target, 'http://control');
+  } catch (cause) {
+    throw new SessfsError('USAGE', `Cannot read the request: "${target.slice(0, 200)}" is no URL`, {
+      cause,
+    });
+  }
+}
+
+/** @throws {SessfsError} USAGE */
+function decodeComponent(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new SessfsError('USAGE', `Cannot read the request: "${text.slice(0, 200)}" is no UTF-8`, {
+      cause,
+    });
+  }
+}
+
+/** What is no HTTP, too large in its head, or too late: there is no response to answer by. */
+function refuseMalformed(error: Error, socket: Duplex): void {
+  if (!socket.writable || ('code' in error && error.code === 'ECONNRESET')) {
+    socket.destroy();
+    return;
+  }
+  const message = `Cannot read the request: ${error.message}`;
+  const body = JSON.stringify({ error: { code: 'USAGE', message } });
+  const head = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
+  socket.end(`HTTP/1.1 400 Bad Request\r\nconnection: close\r\n${head}\r\n\r\n${body}`);
+  // What it still sends is taken for a moment: a socket closed before that would lose the reply.
+  socket.resume();
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
 /** Answers with an error: as JSON, or as a trailer when the reply is under way. */

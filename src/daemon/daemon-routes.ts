@@ -64,7 +64,8 @@ function session(request: ControlRequest): string {
 /** Passes a request on to the volume server, and its reply back: body, stream and trailer. */
 async function forward(commands: SessionCommands, target: ForwardTarget): Promise<void> {
   const { request, response, rest, params } = target;
-  const mayChange = rest === '/rollback' || rest === '/undelete';
+  const [command] = rest.split('?', 1);
+  const mayChange = command === '/rollback' || command === '/undelete';
   // Whole, and in one write: a server that has all of it may answer and close before a second one.
   const body = await readBodyBytes(request);
   const { socketPath, release } = await commands.borrowVolume(params['id'] ?? '', { mayChange });

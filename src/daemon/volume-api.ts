@@ -59,8 +59,7 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
       on: 'GET /v1/log',
       handle: async ({ query }) => {
         const path = parsePath(query.get('path') ?? '');
-        const limit = Number(query.get('limit') ?? DEFAULT_LOG_LIMIT);
-        return { json: await readLog(history, path, limit) };
+        return { json: await readLog(history, path, parseLimit(query.get('limit'))) };
       },
     },
     {
@@ -94,6 +93,12 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
       },
     },
   ];
+}
+
+function parseLimit(text: string | null): number {
+  const limit = Number(text ?? DEFAULT_LOG_LIMIT);
+  if (Number.isSafeInteger(limit) && limit > 0) return limit;
+  throw new SessfsError('USAGE', `Cannot use limit "${text}": want a number above 0`);
 }
 
 function readInfo({ served, connectionStats }: VolumeApiOptions): VolumeInfo {

@@ -7,6 +7,12 @@
 
 import { Worker } from 'node:worker_threads';
 
+/**
+ * Larger content has no hash, 64 GiB: some minutes of work. A sparse file of 100 TiB is a moment's work to
+ * make, and whoever asked for its hash could not be killed for days.
+ */
+export const HASHED_MAX_BYTES = 64 * 2 ** 30;
+
 /** What is hashed in one piece. */
 const ONE_PIECE_BYTES = 8 << 20;
 const PIECE_BYTES = 1 << 20;

@@ -32,6 +32,9 @@ export interface MomentSource {
   readonly findCheckpoint?: ((name: string) => Revision | undefined) | undefined;
 }
 
+/** Longer than any: patterns that look for blanks take the square of their number. */
+const SPEC_MAX_CHARS = 512;
+
 const REVISION = /^r?(\d{1,15})$/;
 const OFFSET = String.raw`(?:\s*(Z|[+-]\d{2}(?::?\d{2})?))?`;
 const CLOCK = String.raw`(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,18}))?)?`;
@@ -74,6 +77,7 @@ interface TimeOfDay {
  * @returns undefined if it is none of these.
  */
 export function parseMomentSpec(text: string, now: Time): MomentSpec | undefined {
+  if (text.length > SPEC_MAX_CHARS) return undefined;
   const spec = text.trim();
   if (spec === '' || /[\0/]/.test(spec)) return undefined;
   const revision = REVISION.exec(spec);

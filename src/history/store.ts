@@ -150,7 +150,11 @@ export interface History {
   read(ino: Ino, at: Revision, offset: number, length: number): Promise<Buffer>;
   /** The next data (or hole) at or after offset, as SEEK_DATA and SEEK_HOLE; undefined at the end. */
   seek(ino: Ino, at: Revision, offset: number, want: 'data' | 'hole'): Promise<number | undefined>;
-  /** SHA-256 of the content as hex; computed off the serving thread once, then remembered. */
+  /**
+   * SHA-256 of the content as hex; computed off the serving thread once, then remembered.
+   *
+   * @throws {FsError} EFBIG If it has more than HASHED_MAX_BYTES.
+   */
   hash(ino: Ino, at: Revision): Promise<string>;
 
   /**

@@ -12,7 +12,7 @@ import { hashKey } from '../index/keys.ts';
 import { CUT_CAUSES } from '../volume/cut-cause.ts';
 import type { Volume } from '../volume/volume.ts';
 import { AsOf } from './as-of.ts';
-import { hashContent } from './hasher.ts';
+import { hashContent, HASHED_MAX_BYTES } from './hasher.ts';
 import { Lineages } from './lineage.ts';
 import { Memo } from './memo.ts';
 import { Moments } from './moments.ts';
@@ -179,6 +179,7 @@ export class VolumeHistory implements History {
     const name = key.toString('latin1');
     const known = this.#volume.index.get(key);
     if (known !== undefined) return known.toString('hex');
+    if (node.size > HASHED_MAX_BYTES) throw new FsError(Errno.EFBIG, `hash of ${node.size} bytes`);
     let hashing = this.#hashing.get(name);
     if (hashing === undefined) {
       hashing = this.#hash(node, key).finally(() => this.#hashing.delete(name));

@@ -13,6 +13,7 @@ import type { InodeRecord } from '../index/records.ts';
 import { getInode } from '../volume/names.ts';
 import type { Volume } from '../volume/volume.ts';
 import { lineageOf } from './versions-past.ts';
+import { findHash } from './versions-xattrs.ts';
 
 const OWN_PREFIX = 'user.sessfs.';
 /** Mode bits say all that there is: no access control lists. */
@@ -48,9 +49,11 @@ export class LiveXattrs {
         return this.#findRevision(inode);
       case 'tier':
         return Buffer.from('standard');
-      case 'hash':
+      case 'hash': {
         if (!isRegular(inode.mode)) return undefined;
-        return Buffer.from(await this.#history.hash(inode.ino, this.#volume.state.revision));
+        const hash = await findHash(this.#history, inode.ino, this.#volume.state.revision);
+        return hash === undefined ? undefined : Buffer.from(hash);
+      }
       case 'lineage': {
         const parent = await this.#history.findLineage(inode.parent);
         const found = await this.#history.findFileHistory(parent, inode.name);

@@ -24,6 +24,8 @@ export function listXattrs(node: MomentNode | VersionNode, inode: Node | undefin
   return [...own, ...VERSION_XATTRS.map((name) => PREFIX + name)];
 }
 
+const WITHOUT_HASH: ReadonlySet<number> = new Set([Errno.ENODATA, Errno.EFBIG]);
+
 /** @returns undefined if it has none of this name, or its content, and with it the hash, is gone. */
 export async function findXattr(
   node: MomentNode | VersionNode,
@@ -39,7 +41,7 @@ export async function findXattr(
   return text === undefined ? undefined : Buffer.from(text);
 }
 
-/** The SHA-256 of content as it was; undefined if retention has removed it. */
+/** The SHA-256 of content as it was; undefined if retention has removed it, or it is too much to hash. */
 export async function findHash(
   history: Pick<History, 'hash'>,
   ...where: Parameters<History['hash']>
@@ -47,7 +49,7 @@ export async function findHash(
   try {
     return await history.hash(...where);
   } catch (error) {
-    if (error instanceof FsError && error.errno === Errno.ENODATA) return undefined;
+    if (error instanceof FsError && WITHOUT_HASH.has(error.errno)) return undefined;
     throw error;
   }
 }

@@ -69,14 +69,20 @@ export function timeToMs(time: Time): number {
   return time.sec * 1000 + time.nsec / 1e6;
 }
 
-/** "2026-11-22T10:15:02.123456789Z" */
+/** What a Date can hold: the years -271821 to 275760. A file may have any time. */
+const DATE_MAX_SEC = 8.64e12;
+
+const toDate = ({ sec }: Time): Date =>
+  new Date(Math.min(DATE_MAX_SEC, Math.max(-DATE_MAX_SEC, sec)) * 1000);
+
+/** "2026-11-22T10:15:02.123456789Z"; beyond what a Date can hold, the furthest that it can. */
 export function timeToIso(time: Time): string {
-  const whole = new Date(time.sec * 1000).toISOString();
+  const whole = toDate(time).toISOString();
   return `${whole.slice(0, -5)}.${String(time.nsec).padStart(9, '0')}Z`;
 }
 
 /** "20261122T101502Z", as in the file names of versions. */
 export function timeToCompact(time: Time): string {
-  const iso = new Date(time.sec * 1000).toISOString();
+  const iso = toDate(time).toISOString();
   return `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
 }

@@ -4,6 +4,7 @@
 
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -152,6 +153,34 @@ describe('the socket', () => {
   test('with a path that is too long is refused with a sentence', async () => {
     socketPath = join(dir, 's'.repeat(120));
     await expect(serve()).rejects.toMatchObject({ code: 'USAGE' });
+  });
+});
+
+/** Everything that comes back until the other end closes. */
+function send(bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    let reply = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (reply += text));
+    socket.once('error', reject);
+    socket.once('close', () => resolve(reply));
+    socket.write(bytes);
+  });
+}
+
+describe('What is no request', () => {
+  test.each([
+    ['no HTTP', 'hello\r\n\r\n'],
+    ['a head that is too large', `GET / HTTP/1.1\r\nx: ${'x'.repeat(1 << 21)}\r\n\r\n`],
+    ['no URL', 'GET //[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'],
+    ['no UTF-8', 'GET /v1/%ff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'],
+  ])('is answered with an error as JSON: %s', async (_what, bytes) => {
+    await serve({ on: 'GET /v1/:x', handle: async () => ({ json: 1 }) });
+    const reply = await send(bytes);
+    expect(reply).toMatch(/^HTTP\/1\.1 400 /);
+    expect(JSON.parse(reply.slice(reply.indexOf('{'), reply.lastIndexOf('}') + 1))).toMatchObject({
+      error: { code: 'USAGE' },
+    });
   });
 });
 

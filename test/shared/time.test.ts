@@ -23,6 +23,14 @@ const times = fc.record({
 
 const nanoseconds = (time: Time): bigint => BigInt(time.sec) * 1_000_000_000n + BigInt(time.nsec);
 
+test('A time that no Date can hold is told as the furthest that one can', () => {
+  for (const sec of [1e14, Number.MAX_SAFE_INTEGER]) {
+    expect(timeToIso({ sec, nsec: 7 })).toBe('+275760-09-13T00:00:00.000000007Z');
+    expect(timeToIso({ sec: -sec, nsec: 0 })).toBe('-271821-04-20T00:00:00.000000000Z');
+    expect(() => timeToCompact({ sec, nsec: 0 })).not.toThrow();
+  }
+});
+
 describe('compareTime', () => {
   test('orders as the number of nanoseconds does', () => {
     fc.assert(
