@@ -13,6 +13,7 @@ import { addDiff } from './diff.ts';
 import { addDoctor } from './doctor.ts';
 import { addEnd } from './end.ts';
 import { addExport } from './export.ts';
+import { addFsck } from './fsck.ts';
 import { addList } from './list.ts';
 import { addLog } from './log.ts';
 import { addMetrics } from './metrics.ts';
@@ -39,7 +40,7 @@ export function makeProgram(): Command {
   const commands = [
     [addDaemon, addStatus, addUpgrade, addMetrics, addDoctor],
     [addCreate, addList, addShow, addMount, addUnmount, addEnd, addDelete],
-    [addLog, addCat, addDiff, addRollback, addUndelete, addExport],
+    [addLog, addCat, addDiff, addRollback, addUndelete, addExport, addFsck],
   ];
   for (const add of commands.flat()) add(program);
   return program;

@@ -7,6 +7,7 @@
 
 import type { Readable } from 'node:stream';
 
+import type { FsckReport } from '../fsck/report.ts';
 import { callJson, callStream, callText, pathWithQuery } from './http-client.ts';
 import type { StreamReply } from './http-client.ts';
 import type {
@@ -27,6 +28,9 @@ import type {
 
 /** How long what waits for a drain, or walks a large tree, may take, in milliseconds. */
 const SLOW_TIMEOUT_MS = 300_000;
+
+/** All of a log is read, however long it is, in milliseconds. */
+const FSCK_TIMEOUT_MS = 86_400_000;
 
 /** A path at a version: `at` is a version or a time as a person writes it, undefined is now. */
 export interface PathAt {
@@ -135,6 +139,25 @@ export class ControlClient {
 
   async undelete(session: string, request: UndeleteRequest): Promise<RollbackReply> {
     return this.#post<RollbackReply>(`${volumePath(session)}/undelete`, request);
+  }
+
+  /** The entries of its index, as src/fsck/entry-stream.ts lays them out. */
+  async index(session: string): Promise<Readable> {
+    return (await this.#stream<undefined>(`${volumePath(session)}/index`)).stream;
+  }
+
+  /** Its volume is checked alone: who uses the mount waits meanwhile. */
+  async fsck(
+    session: string,
+    options: { repair: boolean; rebuildIndex: boolean },
+  ): Promise<FsckReport> {
+    return callJson({
+      socketPath: this.socketPath,
+      method: 'POST',
+      path: `${sessionPath(session)}/fsck`,
+      body: options,
+      timeoutMs: FSCK_TIMEOUT_MS,
+    });
   }
 
   async sync(session: string): Promise<void> {

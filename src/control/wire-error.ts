@@ -67,6 +67,12 @@ function encodeFsError(error: FsError): WireError {
       return { code: 'READ_ONLY', message: `Cannot write: read-only (${error.message})` };
     case Errno.ENOENT:
       return { code: 'PATH_UNKNOWN', message: `Cannot find the path (${error.message})` };
+    case Errno.EIO:
+      return {
+        code: 'LOG_CORRUPT',
+        message: `Cannot read the content: ${error.message.replace(/^EIO: /, '')}`,
+        hint: 'See what is damaged: sessfs fsck SESSION',
+      };
     default:
       return { code: 'FAILED', message: error.message };
   }

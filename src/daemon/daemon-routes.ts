@@ -9,19 +9,22 @@ import type { ControlRequest, ForwardTarget, Route } from '../control/http-serve
 import { isSwitch } from '../control/protocol.ts';
 import type { CreateRequest, SessionOptions, UpgradeReply } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
+import { fsckRoute } from './fsck-run.ts';
 import { metricsRoutes } from './metrics.ts';
 import { isDriver } from './registry.ts';
 import type { SessionCommands } from './session-commands.ts';
+import type { StoreLayout } from './store-layout.ts';
 import type { Supervisor } from './supervisor.ts';
 
 export interface DaemonParts {
   readonly supervisor: Supervisor;
   readonly commands: SessionCommands;
+  readonly layout: StoreLayout;
   /** Checks that it can, then becomes the program on disk once the reply has left. */
   readonly upgrade: () => Promise<UpgradeReply>;
 }
 
-export function daemonRoutes({ supervisor, commands, upgrade }: DaemonParts): Route[] {
+export function daemonRoutes({ supervisor, commands, layout, upgrade }: DaemonParts): Route[] {
   return [
     { on: 'GET /v1/status', handle: async () => ({ json: supervisor.status() }) },
     { on: 'POST /v1/upgrade', handle: async () => ({ json: await upgrade() }) },
@@ -52,6 +55,7 @@ export function daemonRoutes({ supervisor, commands, upgrade }: DaemonParts): Ro
       on: 'POST /v1/sessions/:id/end',
       handle: async (request) => ({ json: await commands.end(session(request)) }),
     },
+    fsckRoute(commands, layout),
     ...metricsRoutes(supervisor),
     { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(commands, target) },
   ];

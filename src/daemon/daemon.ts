@@ -246,6 +246,7 @@ export class Daemon {
       routes: daemonRoutes({
         supervisor: this.#supervisor,
         commands: this.#commands,
+        layout: this.#parts.layout,
         upgrade: () => this.upgrade(),
       }),
       onError: (error, on) => this.logger.warn({ err: error, on }, 'A command failed'),

@@ -30,6 +30,7 @@ import type { LogLevel } from './config.ts';
 import { isLogLevel } from './config.ts';
 import type { ServedVolume } from './open-volume.ts';
 import { readProcessMetrics } from './metrics-process.ts';
+import { volumeIndexRoute } from './volume-index-stream.ts';
 import { readLog } from './volume-log.ts';
 import { locate, parsePath, pathText } from './volume-paths.ts';
 import type { Located } from './volume-paths.ts';
@@ -68,6 +69,7 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
     },
     { on: 'GET /v1/content', handle: (request) => sendContent(history, request) },
     { on: 'GET /v1/compare', handle: (request) => sendComparison(history, request) },
+    volumeIndexRoute(volume),
     { on: 'GET /v1/export', handle: (request) => sendExport(history, request) },
     { on: 'POST /v1/rollback', handle: (request) => rollback(options.served, request) },
     { on: 'POST /v1/undelete', handle: (request) => undelete(options.served, request) },

@@ -211,6 +211,9 @@ async function writeEntry(
     settle = (error) => (error ? reject(error) : resolve());
   });
   const sink = pack.entry(header, (error) => settle?.(error));
+  // An export that fails ends the entry under way: nobody else listens, and it would end the process.
+  sink.on('error', (error) => settle?.(error));
+  done.catch(() => undefined);
   for await (const piece of content) {
     if (!sink.write(piece)) await Promise.race([once(sink, 'drain'), done]);
   }

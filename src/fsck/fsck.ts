@@ -33,13 +33,17 @@ export async function runFsck(options: FsckOptions): Promise<FsckReport> {
   removeLeftovers(volumeDir);
   if (options.entries === undefined) takeBackIndex(volumeDir);
   fs.mkdirSync(scratchDir, { mode: 0o700 });
+  const clean = (): void => fs.rmSync(scratchDir, { recursive: true, force: true });
+  // Also when somebody ends this process in the middle.
+  process.once('exit', clean);
   try {
     const checked = await checkVolume({ ...options, scratchDir });
     const { entries, repair = false, rebuildIndex = false } = options;
     if (entries !== undefined || (!repair && !rebuildIndex)) return checked.report;
     return await repairVolume(checked, { ...options, scratchDir, repair, rebuildIndex });
   } finally {
-    fs.rmSync(scratchDir, { recursive: true, force: true });
+    process.off('exit', clean);
+    clean();
   }
 }
 

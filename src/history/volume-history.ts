@@ -10,6 +10,7 @@ import { nameToText } from '../shared/names.ts';
 import type { Time } from '../shared/time.ts';
 import { hashKey } from '../index/keys.ts';
 import { CUT_CAUSES } from '../volume/cut-cause.ts';
+import { nameDamage } from '../volume/damaged-content.ts';
 import type { Volume } from '../volume/volume.ts';
 import { AsOf } from './as-of.ts';
 import { hashContent, HASHED_MAX_BYTES } from './hasher.ts';
@@ -152,7 +153,11 @@ export class VolumeHistory implements History {
     const wanted = Math.min(length, node.size - offset);
     if (wanted <= 0) return Buffer.alloc(0);
     const extents = await this.#asOf.listExtents(node, offset, offset + wanted);
-    return this.#volume.content.read(extents, offset, wanted);
+    try {
+      return await this.#volume.content.read(extents, offset, wanted);
+    } catch (error) {
+      throw nameDamage(this.#volume, ino, error);
+    }
   }
 
   async seek(

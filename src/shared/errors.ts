@@ -52,6 +52,8 @@ export const EXIT_CODES = {
   NO_SPACE: 28,
   CONTENT_REMOVED: 29,
   READ_ONLY: 30,
+  DAMAGE_FOUND: 31,
+  DAMAGE_REPAIRED: 32,
 } as const;
 
 export type ErrorCode = keyof typeof EXIT_CODES;

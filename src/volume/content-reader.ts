@@ -9,6 +9,7 @@ import { crc32 } from 'node:zlib';
 
 import { DATA_CHUNK_BYTES } from '../log/record.ts';
 import type { Log } from '../log/log.ts';
+import { offsetOf, segmentOf } from '../log/segment.ts';
 import type { LogPos } from '../shared/brands.ts';
 import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
@@ -77,7 +78,8 @@ export class ContentReader {
 
   #verify(extent: Extent, chunk: Uint8Array): void {
     if (crc32(chunk) !== extent.crc) {
-      throw new FsError(Errno.EIO, `read content at ${extent.pos}: its checksum fails`);
+      const place = `segment ${segmentOf(extent.pos)}, offset ${offsetOf(extent.pos)}`;
+      throw new FsError(Errno.EIO, `${place}: ${chunk.length} bytes fail their checksum`);
     }
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     this.#verified.add(extent.pos);

@@ -16,6 +16,7 @@ import { modeWithoutSuidGid } from './apply.ts';
 import { listExtents } from './content.ts';
 import { getInode } from './names.ts';
 import type { Caller } from './store.ts';
+import { nameDamage } from './damaged-content.ts';
 import type { Volume } from './volume.ts';
 
 /** 128 TiB: offsets are stored in 48 bits. */
@@ -41,11 +42,15 @@ export function readFile(volume: Volume, ino: Ino, offset: number, into: Uint8Ar
   const length = Math.min(into.length, inode.size - offset);
   if (length <= 0) return 0;
   const extents = listExtents(volume.state, inode, offset, offset + length);
-  volume.content.readSync(
-    extents,
-    offset,
-    length === into.length ? into : into.subarray(0, length),
-  );
+  try {
+    volume.content.readSync(
+      extents,
+      offset,
+      length === into.length ? into : into.subarray(0, length),
+    );
+  } catch (error) {
+    throw nameDamage(volume, ino, error);
+  }
   return length;
 }
 
@@ -65,16 +70,29 @@ export function writeFile(
   const actor = caller.pid === 0 ? volume.state.dirtyFiles.get(ino)?.actor : undefined;
   const { unique, uid, gid, pid } = caller;
   const by = actor === undefined ? caller : { unique, uid, gid, pid, actor };
-  const start = findFoldStart(volume, inode, offset, data.length);
+  let start = findFoldStart(volume, inode, offset, data.length);
   let bytes = data;
-  if (start < offset) {
+  if (start < offset && readBefore(volume, inode, start, offset)) {
     bytes = foldBuffer.subarray(0, offset - start + data.length);
-    const before = listExtents(volume.state, inode, start, offset);
-    volume.content.readSync(before, start, bytes.subarray(0, offset - start));
     bytes.set(data, offset - start);
+  } else {
+    start = offset;
   }
   volume.commit({ kind: 'write', ino, start, offset, killSuidGid }, by, bytes);
   return data.length;
+}
+
+/** Brings what is to be folded into the fold buffer. @returns False if it is damaged: then it stays there. */
+function readBefore(volume: Volume, inode: InodeRecord, start: number, end: number): boolean {
+  const before = listExtents(volume.state, inode, start, end);
+  try {
+    volume.content.readSync(before, start, foldBuffer.subarray(0, end - start));
+    return true;
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+    nameDamage(volume, inode.ino, error);
+    return false;
+  }
 }
 
 /**

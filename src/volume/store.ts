@@ -92,6 +92,8 @@ export interface VolumeControl {
   sync(): Promise<void>;
   /** A version of every file that has changed since its last one, also of those that are open. */
   cutChanged(): void;
+  /** All of the index as of now, from one snapshot: first its state, then everything in key order. */
+  dumpIndex(): Promise<AsyncGenerator<[Buffer, Buffer][]>>;
   /** Syncs, writes the index out and closes both. */
   close(): Promise<void>;
   /** The number under which somebody who does not come through the mount (a command) makes changes. */

@@ -235,6 +235,11 @@ export class Volume implements Core, VolumeControl {
     this.cuts.cutAll('interval');
   }
 
+  async dumpIndex(): Promise<AsyncGenerator<[Buffer, Buffer][]>> {
+    await this.flushed();
+    return this.index.dump();
+  }
+
   internActor(source: ActorSource): ActorId {
     return this.actors.intern(source);
   }

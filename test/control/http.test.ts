@@ -78,7 +78,7 @@ describe('a request', () => {
     [Errno.ENODATA, 'CONTENT_REMOVED'],
     [Errno.ENOSPC, 'NO_SPACE'],
     [Errno.EROFS, 'READ_ONLY'],
-    [Errno.EIO, 'FAILED'],
+    [Errno.EIO, 'LOG_CORRUPT'],
   ])('that fails with errno %i has a code for people', async (errno, code) => {
     await serve({ on: 'GET /v1/x', handle: () => Promise.reject(new FsError(errno)) });
     await expect(get('/v1/x')).rejects.toMatchObject({ code });

@@ -1,0 +1,40 @@
+/**
+ * The process that checks or repairs a volume for the daemon: its options are the JSON in its first
+ * argument, its report, or what kept it from one, is the JSON on its standard output.
+ *
+ * Rule: it dies with the daemon. The next one serves the volume, and a repair can be stopped anywhere.
+ */
+
+import koffi from 'koffi';
+
+import { decodeTrusted } from '../control/json.ts';
+import { encodeWireError } from '../control/wire-error.ts';
+import { runFsck } from '../fsck/fsck.ts';
+import type { FsckRun } from './fsck-run.ts';
+
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+async function main(): Promise<void> {
+  const run = decodeTrusted<FsckRun>(process.argv[2] ?? '{}');
+  dieWith(run.parent);
+  let reply: object;
+  try {
+    reply = await runFsck(run);
+  } catch (error) {
+    reply = { error: encodeWireError(error) };
+  }
+  process.stdout.write(JSON.stringify(reply));
+}
+
+function dieWith(parent: number): void {
+  const libc = koffi.load('libc.so.6');
+  const prctl = libc.func(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+  );
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  // It may have died before that.
+  if (process.ppid !== parent) process.exit(1);
+}
+
+await main();
