@@ -208,6 +208,8 @@ function decodeComponent(text: string): string {
 
 /** What is no HTTP, too large in its head, or too late: there is no response to answer by. */
 function refuseMalformed(error: Error, socket: Duplex): void {
+  // It is answered already, and goes on.
+  if (socket.writableEnded) return;
   if (!socket.writable || ('code' in error && error.code === 'ECONNRESET')) {
     socket.destroy();
     return;
