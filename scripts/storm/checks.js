@@ -35,9 +35,10 @@ export async function checkSessions(host, sessions) {
 
 /** The moment of now, out of history, is what is there. */
 async function compareWithNow(mount) {
-  const script = 'diff -r --no-dereference .versions/@now . 2>&1 | head -20';
+  // It goes there itself: whoever starts a child waits until that has changed its directory.
+  const script = `cd '${mount}' && diff -r --no-dereference .versions/@now . 2>&1 | head -20`;
   try {
-    const options = { cwd: mount, timeout: TIMEOUT_MS, killSignal: 'SIGKILL' };
+    const options = { cwd: '/', timeout: TIMEOUT_MS, killSignal: 'SIGKILL' };
     const { stdout } = await runFile('/bin/sh', ['-c', script], options);
     return stdout;
   } catch (error) {
@@ -50,7 +51,7 @@ export function findLoggedErrors(lines) {
   const errors = lines.flatMap((line) => {
     try {
       const entry = JSON.parse(line);
-      const isExpected = /was killed by SIGKILL/.test(entry.msg);
+      const isExpected = /was killed by SIGKILL/.test(`${entry.msg} ${entry.err?.message}`);
       return entry.level >= LEVEL_ERROR && !isExpected ? [{ entry, line }] : [];
     } catch {
       return line === '' ? [] : [{ entry: { msg: 'not JSON' }, line }];

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export const processes = 2;
 
-const MAX_LIFE_MS = 60;
+const MAX_LIFE_MS = 30;
 /** Names are looked through, and removed, every so many lives. */
 const LIVES_EACH = 20;
 
