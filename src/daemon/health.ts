@@ -3,7 +3,7 @@
  */
 
 import type { HealthReply } from '../control/protocol.ts';
-import { ANSWER_TIMEOUT_MS, hasServer, isFailing } from './survey.ts';
+import { ANSWER_TIMEOUT_MS, isFailing } from './survey.ts';
 import type { Survey, SurveyedSession } from './survey.ts';
 
 /** The log is synced every second: more than this is a disk that does not keep up, in seconds. */
@@ -25,14 +25,14 @@ export function judgeHealth({ space, sessions }: Survey): HealthReply {
   return { ok: problems.length === 0, problems };
 }
 
-function findProblem({ session, volume }: SurveyedSession): string | undefined {
+function findProblem({ session, volume, isSilent }: SurveyedSession): string | undefined {
   const { state, problem } = session.server;
   if (isFailing(session)) return problem ?? `It is ${state}`;
-  if (volume === undefined) {
-    const isExpected = !hasServer(session) || state === 'starting' || state === 'stopping';
-    return isExpected ? undefined : `Its server does not answer in ${ANSWER_TIMEOUT_MS} ms`;
+  if (isSilent && state !== 'starting' && state !== 'stopping') {
+    return `Its server does not answer in ${ANSWER_TIMEOUT_MS} ms`;
   }
-  if (volume.readOnly !== undefined) return volume.readOnly;
-  if (volume.syncLagSeconds <= SYNC_LAG_MAX_SECONDS) return undefined;
-  return `Changes wait for the disk since ${Math.round(volume.syncLagSeconds)} s`;
+  if (volume?.readOnly !== undefined) return volume.readOnly;
+  const lagSeconds = volume?.syncLagSeconds ?? 0;
+  if (lagSeconds <= SYNC_LAG_MAX_SECONDS) return undefined;
+  return `Changes wait for the disk since ${Math.round(lagSeconds)} s`;
 }

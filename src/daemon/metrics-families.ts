@@ -8,7 +8,7 @@
 import type { ProcessMetrics, SessionInfo, VolumeMetrics } from '../control/protocol.ts';
 import { LATENCY_BOUNDS } from '../fuse/message-stats.ts';
 import type { HistogramSample, Labels, MetricFamily, Sample } from './metrics-text.ts';
-import { hasServer, isFailing } from './survey.ts';
+import { isFailing } from './survey.ts';
 import type { Survey, SurveyedSession } from './survey.ts';
 
 type Type = 'counter' | 'gauge';
@@ -75,9 +75,9 @@ function sessionFamilies(sessions: readonly SurveyedSession[]): MetricFamily[] {
       'gauge',
       'sessfs_up',
       'Whether the server of a session answers; none for a session that needs no server now',
-      each(({ session, volume }) => {
-        if (!hasServer(session) && !isFailing(session)) return undefined;
-        return volume === undefined ? 0 : 1;
+      each(({ session, volume, isSilent }) => {
+        if (volume !== undefined) return 1;
+        return isSilent || isFailing(session) ? 0 : undefined;
       }),
     ),
     simple(

@@ -14,18 +14,18 @@ export function metricsRoutes(source: { status(): DaemonStatus }): Route[] {
     {
       on: 'GET /metrics',
       handle: async () => ({
-        text: formatMetrics(listFamilies(await survey(source.status()))),
+        text: formatMetrics(listFamilies(await survey(source))),
         contentType: METRICS_CONTENT_TYPE,
       }),
     },
     {
       on: 'GET /v1/metrics',
-      handle: async () => ({ json: listFamilies(await survey(source.status())) }),
+      handle: async () => ({ json: listFamilies(await survey(source)) }),
     },
     {
       on: 'GET /health',
       handle: async () => {
-        const health = judgeHealth(await survey(source.status()));
+        const health = judgeHealth(await survey(source));
         return { json: health, status: health.ok ? 200 : 503 };
       },
     },

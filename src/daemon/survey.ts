@@ -34,29 +34,37 @@ export interface SurveyedSession {
   readonly session: SessionInfo;
   /** Undefined for one that has no server, or whose server did not answer. */
   readonly volume: VolumeMetrics | undefined;
+  /** It has a server, which did not answer. */
+  readonly isSilent: boolean;
 }
 
-export async function survey(status: DaemonStatus): Promise<Survey> {
-  const layout = storeLayout(status.root);
-  const [own, ...sessions] = await Promise.all([
+export async function survey(source: { status(): DaemonStatus }): Promise<Survey> {
+  const asked = source.status();
+  const layout = storeLayout(asked.root);
+  const answers = new Map<string, VolumeMetrics>();
+  const ask = async ({ id }: SessionInfo): Promise<void> => {
+    const answer = await callJson<VolumeMetrics>({
+      socketPath: volumeSocket(layout, id),
+      method: 'GET',
+      path: '/v1/metrics',
+      timeoutMs: ANSWER_TIMEOUT_MS,
+    }).catch(() => undefined);
+    if (answer !== undefined) answers.set(id, answer);
+  };
+  const [own] = await Promise.all([
     readProcessMetrics(),
-    ...status.sessions.map(async (session): Promise<SurveyedSession> => {
-      if (!hasServer(session)) return { session, volume: undefined };
-      const volume = await callJson<VolumeMetrics>({
-        socketPath: volumeSocket(layout, session.id),
-        method: 'GET',
-        path: '/v1/metrics',
-        timeoutMs: ANSWER_TIMEOUT_MS,
-      }).catch(() => undefined);
-      return { session, volume };
-    }),
+    ...asked.sessions.filter(({ server }) => server.pid !== undefined).map(ask),
   ]);
+  const pids = new Map(asked.sessions.map(({ id, server }) => [id, server.pid]));
+  // Looked at again: a server that was sent to sleep meanwhile has nothing to answer for.
+  const status = source.status();
+  const sessions = status.sessions.map((session): SurveyedSession => {
+    const volume = answers.get(session.id);
+    const { pid } = session.server;
+    const isSilent = volume === undefined && pid !== undefined && pid === pids.get(session.id);
+    return { session, volume, isSilent };
+  });
   return { status, process: own, space: new StoreSpace(status.root).measure(), sessions };
-}
-
-/** It has a process, which should answer. */
-export function hasServer({ server }: SessionInfo): boolean {
-  return server.pid !== undefined;
 }
 
 /** It should have a process, and cannot have one. */

@@ -85,7 +85,9 @@ function makeSurvey(
     },
     process: PROCESS,
     space: { blockBytes: 1, blocks: 1, freeBlocks: 1, availableBlocks },
-    sessions: [{ session, volume }],
+    sessions: [
+      { session, volume, isSilent: volume === undefined && session.server.pid !== undefined },
+    ],
   };
 }
 

@@ -2,7 +2,7 @@
  * Metrics and health of a daemon with real sessions: working, unmounted, and hanging.
  */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 
@@ -214,5 +214,25 @@ describe('a volume server that hangs', () => {
       },
       { timeoutMs: SHORT_MS },
     );
+  });
+});
+
+describe('a session that hibernates', () => {
+  test('is not woken by who watches, and its sleep and its waking are counted', async () => {
+    writeFileSync(join(daemon.root, 'config.json'), '{"hibernateAfterSeconds": 1}');
+    const state = async (): Promise<string> =>
+      (await daemon.client.getSession(session.id)).server.state;
+    await eventually(async () => expect(await state()).toBe('hibernated'), { timeoutMs: SHORT_MS });
+    const before = await scrape();
+    expect(find(before, 'sessfs_up')).toBeUndefined();
+    expect(find(before, 'sessfs_session_info')?.labels['state']).toBe('hibernated');
+    expect((await health()).status).toBe(200);
+    expect(await state()).toBe('hibernated');
+    await shell('cat a', { cwd: session.mount, timeoutMs: SHORT_MS });
+    const after = await scrape();
+    expect(find(before, 'sessfs_hibernations_total')?.value).toBe(1);
+    expect(find(before, 'sessfs_wakeups_total')?.value).toBe(0);
+    expect(find(after, 'sessfs_wakeups_total')?.value).toBe(1);
+    expect(find(after, 'sessfs_up')?.value).toBe(1);
   });
 });
