@@ -77,7 +77,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
   const last = findLast(disk, chain);
   const synced = Math.max(options.synced ?? 0, last?.synced ?? 0);
   if (synced > (last?.record.revision ?? 0)) throw lostError(dir, chain, synced);
-  const start = findStart(options, chain);
+  const start = findStart(options, chain, synced);
   const cursor = start.predecessor.revision > synced ? startBefore(chain, synced) : { ...start };
   const broken = await replay(options, chain, { synced, start }, cursor);
   if (broken !== undefined) {
@@ -113,12 +113,17 @@ function findLast(disk: Disk, chain: Chain): FoundRecord | undefined {
   return undefined;
 }
 
-function findStart(options: RecoveryOptions, chain: Chain): Cursor {
+function findStart(options: RecoveryOptions, chain: Chain, synced: number): Cursor {
   const { disk, from } = options;
   if (from === undefined || from <= SEGMENT_HEADER_BYTES) return startOf(chain, 0);
   const index = segmentOf(from);
   const end = offsetOf(from);
-  assertWholeBefore(chain, index);
+  const gap = findBreakBefore(chain, index);
+  if (gap !== undefined) {
+    if (gap.file.id < indexOfSynced(chain, synced)) throw corruptError(gap);
+    // Beyond what was synced: reading up to it tells whether it is all of what was lost.
+    return { index, at: end, predecessor: { crc: undefined, revision: Infinity, time: EPOCH } };
+  }
   const link = chain.links[index];
   if (link === undefined || end > endOf(chain, index)) throw aheadError(options);
   if (end <= SEGMENT_HEADER_BYTES) return startOf(chain, index);
@@ -135,20 +140,24 @@ function findStart(options: RecoveryOptions, chain: Chain): Cursor {
  * A power cut may have taken a record in the middle of what the index knows.
  */
 function startBefore(chain: Chain, synced: number): Cursor {
-  const index = chain.links.findLastIndex((link) => link.header.firstRevision - 1 <= synced);
-  return startOf(chain, Math.max(0, index));
+  return startOf(chain, Math.max(0, indexOfSynced(chain, synced)));
+}
+
+/** The segment in which the first record is, or would be, that is not known to be on disk. */
+function indexOfSynced(chain: Chain, synced: number): number {
+  return chain.links.findLastIndex((link) => link.header.firstRevision - 1 <= synced);
 }
 
 /** What is not replayed is not read; but it must be there. */
-function assertWholeBefore(chain: Chain, index: number): void {
-  if (chain.broken !== undefined && chain.broken.file.id <= index) throw corruptError(chain.broken);
+function findBreakBefore(chain: Chain, index: number): Break | undefined {
   for (let i = 0; i < index; i++) {
     const file = chain.links[i]?.file;
+    if (file === undefined) break;
     const wanted = endOf(chain, i);
-    if (file === undefined || file.size === wanted) continue;
-    const problem = `the end of the segment, wanted ${wanted} bytes`;
-    throw corruptError({ file, offset: file.size, problem });
+    if (file.size === wanted) continue;
+    return { file, offset: file.size, problem: `the end of the segment, wanted ${wanted} bytes` };
   }
+  return chain.broken !== undefined && chain.broken.file.id <= index ? chain.broken : undefined;
 }
 
 function startOf(chain: Chain, index: number): Cursor {

@@ -388,6 +388,30 @@ describe('power cuts', () => {
     }
   });
 
+  test('that cut a segment short, or take its header, before what the index knows are found', async () => {
+    const { disk, positions } = await makeLog({ synced: 4, last: 16, segmentBytes: 400 });
+    const from = positions.at(-1) ?? (0 as LogPos);
+    const files = [...disk.files.keys()].filter(
+      (file) => file.endsWith('.seg') && file < fileOf(from),
+    );
+    expect(files.length).toBeGreaterThan(2);
+    const records = (file: string): number[] =>
+      positions.flatMap((pos, index) => (fileOf(pos) === file ? [index + 1] : []));
+    for (const file of files) {
+      const whole = disk.bytesOf(file);
+      for (const size of [0, 60, SEGMENT_HEADER_BYTES, whole.length - 1]) {
+        const torn = disk.clone();
+        torn.setBytes(file, Buffer.from(whole.subarray(0, size)));
+        const lost = size === whole.length - 1 ? records(file).at(-1) : records(file)[0];
+        const wanted = (lost ?? 0) <= 4 ? 'LOG_CORRUPT' : 'INDEX_CORRUPT';
+        const { code } = await failureOf(openLog(torn, { from }));
+        expect({ file, size, code }).toEqual({ file, size, code: wanted });
+        if (wanted === 'LOG_CORRUPT') continue;
+        expect(revisionsOf((await openLog(torn)).seen)).toEqual(upTo((lost ?? 0) - 1));
+      }
+    }
+  });
+
   test('right after it was made leave an empty log', async () => {
     const disk = new MemoryDisk();
     await openLog(disk, { create: true });
