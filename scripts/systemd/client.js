@@ -25,12 +25,12 @@ const FILES = 20;
 const dir = process.argv[2] ?? '.';
 const errors = [];
 const pauses = [];
-let hasEnded = false;
-process.on('SIGTERM', () => (hasEnded = true));
+const ended = new AbortController();
+process.on('SIGTERM', () => ended.abort());
 
 const held = openSync(join(dir, 'held'), 'a');
 let rounds = 0;
-while (!hasEnded && errors.length < 20) {
+while (!ended.signal.aborted && errors.length < 20) {
   const beganAt = performance.now();
   try {
     writeSync(held, `${rounds}\n`);
