@@ -7,6 +7,7 @@
  * has changed, or one of too many, becomes a version instead.
  */
 
+import { SessfsError } from '../shared/errors.ts';
 import type { Ino } from '../shared/brands.ts';
 import { regionOf } from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
@@ -28,12 +29,18 @@ interface Budget {
 export async function recallBases(state: State): Promise<void> {
   const budget = { readings: MAX_READINGS };
   for (const [ino, dirty] of state.dirtyFiles) {
-    const inode = dirty.base === undefined ? state.findInode(ino) : undefined;
-    // What never was cut has nothing to be compared with.
-    if (inode === undefined || inode.cutRevision === 0) continue;
-    const base = await findBase(state, inode, budget);
-    if (budget.readings <= 0) return;
-    state.dirtyFiles.set(ino, { ...dirty, base });
+    if (dirty.base !== undefined) continue;
+    try {
+      const inode = state.findInode(ino);
+      // What never was cut has nothing to be compared with.
+      if (inode === undefined || inode.cutRevision === 0) continue;
+      const base = await findBase(state, inode, budget);
+      if (budget.readings <= 0) return;
+      state.dirtyFiles.set(ino, { ...dirty, base });
+    } catch (error) {
+      // A damaged value concerns one file: whoever uses that hears of it, and all else is served.
+      if (!(error instanceof SessfsError)) throw error;
+    }
   }
 }
 
