@@ -10,8 +10,6 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
-import { Space } from '../index/keys.ts';
-import { decodeTimeRecord } from '../index/records.ts';
 import { nodeDisk } from '../log/disk.ts';
 import { findLastRecord } from '../log/last-record.ts';
 import type { FoundRecord } from '../log/last-record.ts';
@@ -192,19 +190,13 @@ class Check {
     const lastRevision = last?.record.revision ?? 0;
     if (meta.applied <= lastRevision)
       return reach.pos <= (last?.record.end ?? 0) ? reach : undefined;
-    const isNear = segmentOf(meta.next) <= slots.length + MAX_LOST_SEGMENTS;
-    if (isNear && (await newestInTime(this.#real?.index)) > lastRevision) return reach;
-    this.#indexProblems.add({
-      kind: 'index',
-      message: `Index: the state record has revision ${meta.applied}, and the log ends with ${lastRevision}`,
-    });
-    await this.#dropIndex();
-    return undefined;
-  }
-
-  async #dropIndex(): Promise<void> {
+    // Its state has a checksum: what it says of the log was so.
+    if (segmentOf(meta.next) <= slots.length + MAX_LOST_SEGMENTS) return reach;
+    const message = `Index: the state record goes on in segment ${segmentOf(meta.next)}, and the log has ${slots.length}`;
+    this.#indexProblems.add({ kind: 'index', message });
     await this.#real?.index.close();
     this.#real = undefined;
+    return undefined;
   }
 
   #take(record: LogRecord): Promise<void> | undefined {
@@ -394,14 +386,4 @@ function findLast(slots: readonly Slot[]): FoundRecord | undefined {
     }
   }
   return undefined;
-}
-
-/** The revision of the newest entry in the key space of times. */
-async function newestInTime(index: Index | undefined): Promise<number> {
-  const entry = await index?.findFirst({
-    gte: Buffer.from([Space.TIME]),
-    lt: Buffer.from([Space.TIME + 1]),
-    reverse: true,
-  });
-  return entry === undefined ? 0 : decodeTimeRecord(entry[1]).revision;
 }

@@ -11,6 +11,7 @@ import { expect, test } from 'vitest';
 
 import { SessfsError } from '../../src/shared/errors.ts';
 import {
+  compare,
   copyWorkplace,
   flipBit,
   fsck,
@@ -19,7 +20,6 @@ import {
   reopen,
   slotsOf,
 } from './workplace.ts';
-import type { Contents } from './workplace.ts';
 
 const BITS = Number(process.env['SESSFS_FSCK_BITS'] ?? 48);
 const REPAIRED_BITS = Math.ceil(BITS / 4);
@@ -46,17 +46,6 @@ function placesIn(dir: string, count: number, seed: number): Place[] {
     const offset = index % 4 === 0 ? random(128) : random(slot.size);
     return { segment: slot.id, path: slot.path, offset, bit: random(8) };
   });
-}
-
-/** @returns What is EIO. @throws {Error} If anything else is not what it was. */
-function compare(seen: Contents, wanted: Contents): string[] {
-  const lost: string[] = [];
-  for (const [what, content] of wanted) {
-    const now = seen.get(what);
-    if (now === 'EIO') lost.push(what);
-    else if (now !== content) throw new Error(`${what} is ${now}, wanted ${content}`);
-  }
-  return lost;
 }
 
 test('a flipped bit is found, in the right segment and place', async () => {
