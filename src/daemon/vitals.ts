@@ -14,6 +14,7 @@ import type { Pulse } from '../fuse/pulse.ts';
 import type { Ino, Revision } from '../shared/brands.ts';
 import { errnoName } from '../shared/errno.ts';
 import { SessfsError } from '../shared/errors.ts';
+import { SharedWriters } from '../volume/shared-writers.ts';
 import type { WriterTable } from '../volume/writers.ts';
 
 const PAGE_BYTES = 64 * 1024;
@@ -31,18 +32,11 @@ const Word = {
   SINCE: 4,
   CURRENT: 6,
   ANSWERED: 8,
-  LAST_OPENED: 10,
-  OVERFLOWED: 12,
   DEFERRED: 16,
   WRITERS: 128,
 };
 /** Requests that wait for something are noted as far as there is room. */
 const MAX_DEFERRED = 32;
-/** Of a slot of the table of writers: inode (a double), count, unused. */
-const SLOT_WORDS = 4;
-const WRITER_SLOTS = (PAGE_BYTES / 4 - Word.WRITERS) / SLOT_WORDS;
-/** Slots looked at for one inode: a table that is crowded forgets rather than slows down. */
-const MAX_PROBES = 64;
 
 /** What the supervisor reads. */
 export interface VitalSigns {
@@ -105,7 +99,7 @@ export function readVitals(fd: number): VitalSigns {
 export class Vitals implements Pulse, WriterTable {
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
-  #writers = 0;
+  readonly #writers: SharedWriters;
 
   /** @param fd Of makeVitals. */
   constructor(fd: number) {
@@ -115,9 +109,7 @@ export class Vitals implements Pulse, WriterTable {
     }
     this.#words = new Uint32Array(memory);
     this.#doubles = new Float64Array(memory);
-    for (let slot = 0; slot < WRITER_SLOTS; slot += 1) {
-      if (this.#inoAt(slot) !== 0) this.#writers += 1;
-    }
+    this.#writers = new SharedWriters(this.#words.subarray(Word.WRITERS));
     // What a predecessor waited for is sent again.
     this.#words.fill(0, Word.CURRENT, Word.CURRENT + 2);
     this.#words.fill(0, Word.DEFERRED, Word.DEFERRED + MAX_DEFERRED * 2);
@@ -165,87 +157,18 @@ export class Vitals implements Pulse, WriterTable {
   }
 
   get(ino: Ino): number {
-    const slot = this.#find(ino);
-    return slot === undefined ? (this.#words[Word.OVERFLOWED] ?? 0) : this.#countAt(slot);
+    return this.#writers.get(ino);
   }
 
   add(ino: Ino, unique: number): void {
-    if (this.#isCounted(unique)) return;
-    const slot = this.#find(ino) ?? this.#findFree(ino);
-    if (slot === undefined) {
-      this.#words[Word.OVERFLOWED] = 1;
-      return;
-    }
-    const count = this.#countAt(slot) + 1;
-    if (count === 1) this.#writers += 1;
-    this.#setCount(slot, count);
-    this.#setIno(slot, ino);
-    this.#setCounted(unique);
+    this.#writers.add(ino, unique);
   }
 
   remove(ino: Ino, unique: number): number {
-    const slot = this.#find(ino);
-    if (slot === undefined) return 0;
-    if (this.#isCounted(unique)) return this.#countAt(slot);
-    const count = Math.max(this.#countAt(slot) - 1, 0);
-    this.#setCount(slot, count);
-    if (count === 0) {
-      this.#setIno(slot, 0);
-      this.#writers -= 1;
-    }
-    this.#setCounted(unique);
-    return count;
+    return this.#writers.remove(ino, unique);
   }
 
   clear(): void {
-    this.#words.fill(0, Word.WRITERS);
-    this.#words[Word.OVERFLOWED] = 0;
-    this.#setCounted(0);
-    this.#writers = 0;
-  }
-
-  #find(ino: Ino): number | undefined {
-    if (this.#writers === 0) return undefined;
-    return this.#probe(ino, ino);
-  }
-
-  #findFree(ino: Ino): number | undefined {
-    return this.#probe(ino, 0);
-  }
-
-  /** The slot that holds `wanted`, of those where `ino` may be. */
-  #probe(ino: Ino, wanted: number): number | undefined {
-    for (let step = 0; step < MAX_PROBES; step += 1) {
-      const slot = (ino + step) % WRITER_SLOTS;
-      if (this.#inoAt(slot) === wanted) return slot;
-    }
-    return undefined;
-  }
-
-  #inoAt(slot: number): number {
-    return this.#doubles[(Word.WRITERS + slot * SLOT_WORDS) / 2] ?? 0;
-  }
-
-  #setIno(slot: number, ino: number): void {
-    this.#doubles[(Word.WRITERS + slot * SLOT_WORDS) / 2] = ino;
-  }
-
-  #countAt(slot: number): number {
-    return this.#words[Word.WRITERS + slot * SLOT_WORDS + 2] ?? 0;
-  }
-
-  #setCount(slot: number, count: number): void {
-    this.#words[Word.WRITERS + slot * SLOT_WORDS + 2] = count;
-  }
-
-  #isCounted(unique: number): boolean {
-    const { LAST_OPENED } = Word;
-    const last = (this.#words[LAST_OPENED] ?? 0) + (this.#words[LAST_OPENED + 1] ?? 0) * TWO_32;
-    return unique !== 0 && last === unique;
-  }
-
-  #setCounted(unique: number): void {
-    this.#words[Word.LAST_OPENED] = unique % TWO_32;
-    this.#words[Word.LAST_OPENED + 1] = Math.floor(unique / TWO_32);
+    this.#writers.clear();
   }
 }
