@@ -25,11 +25,13 @@ const BODY_MAX_BYTES = 1024 * 1024;
 /** More at a time are closed as they come: descriptors are needed for volumes, too. */
 const MAX_CONNECTIONS = 1000;
 
-/** How long a request may take to arrive, in milliseconds; commands are small, and both ends are here. */
+/** How long a request may take to arrive, in milliseconds: commands are small, and both ends are here. */
 const RECEIVE_LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 1000,
+  // The socket is the host; without it node:http would answer by itself, and with nothing.
+  requireHostHeader: false,
 } as const;
 
 /** How long whoever sent no request may take to read that, in milliseconds. */
@@ -82,10 +84,11 @@ export class ControlServer {
 
   private constructor(options: ControlServerOptions) {
     this.#options = options;
-    const limits = { maxHeaderSize: MAX_HEADER_BYTES, ...RECEIVE_LIMITS };
-    this.#server = createServer(limits, (request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void =>
       void this.#answer(request, response);
-    });
+    const limits = { maxHeaderSize: MAX_HEADER_BYTES, ...RECEIVE_LIMITS };
+    this.#server = createServer(limits, answer);
+    this.#server.on('checkExpectation', answer);
     this.#server.keepAliveTimeout = 1000;
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on('clientError', refuseMalformed);

@@ -59,6 +59,8 @@ export async function checkReplay(
   system: System,
   dirs: { readonly copy: string; readonly clock: Clock },
 ): Promise<void> {
+  // Else it is done by a timer, at a moment of its own.
+  system.volume.cuts.cutAll('interval');
   await system.volume.cuts.settled();
   const before = await system.dumpIndex();
   const { revision } = system.volume.state;
