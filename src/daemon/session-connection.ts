@@ -5,15 +5,15 @@
 
 import { closeSync } from 'node:fs';
 
-import koffi from 'koffi';
-
+import { pollDescriptor } from '../fuse/libc.ts';
+import type { DescriptorPoll } from '../fuse/libc.ts';
 import { makeVitals, readVitals } from './vitals.ts';
 import type { VitalSigns } from './vitals.ts';
 import type { Predecessor } from './volume-server-options.ts';
 
 export class Connection {
   readonly descriptors: { readonly fuse: number; readonly vitals: number };
-  #poll: ReturnType<typeof koffi.node.poll> | undefined;
+  #poll: DescriptorPoll | undefined;
   #hadServer: boolean;
   #answered = -1;
   #current: number | undefined;
@@ -66,14 +66,10 @@ export class Connection {
   /** Calls back once, when a request waits and no server reads it, or when the mount has gone. */
   watch(onKnock: () => void): void {
     this.unwatch();
-    this.#poll = koffi.node.poll(
-      this.descriptors.fuse,
-      { readable: true, disconnect: true },
-      () => {
-        this.unwatch();
-        onKnock();
-      },
-    );
+    this.#poll = pollDescriptor(this.descriptors.fuse, () => {
+      this.unwatch();
+      onKnock();
+    });
   }
 
   unwatch(): void {

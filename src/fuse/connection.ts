@@ -9,13 +9,13 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import koffi from 'koffi';
-
 import { Errno, errnoName } from '../shared/errno.ts';
 import { NOTIFY_RESEND } from './abi.ts';
 import { KernelDevice } from './device.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { ConnectionInfo, FileSystem } from './file-system.ts';
+import { pollDescriptor } from './libc.ts';
+import type { DescriptorPoll } from './libc.ts';
 import type { Logger } from './logger.ts';
 import type { OperationStats } from './message-stats.ts';
 import type { InitOptions } from './negotiate.ts';
@@ -76,7 +76,7 @@ export class Connection {
   readonly #spin: SpinBudget;
   readonly #idleMs: number;
   readonly #takeover: boolean;
-  #poll: ReturnType<typeof koffi.node.poll> | undefined;
+  #poll: DescriptorPoll | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #ended: Promise<void> | undefined;
   #resolveEnded: (() => void) | undefined;
@@ -143,9 +143,7 @@ export class Connection {
     // Whoever got an answer that it waited for, fsync(2) say, mostly goes on at once.
     this.#dispatcher.onDrained = () => this.#serve();
     // Level-triggered: as long as requests wait, the event loop comes back here after its turn.
-    this.#poll = koffi.node.poll(this.#fd, { readable: true, disconnect: true }, () =>
-      this.#serve(),
-    );
+    this.#poll = pollDescriptor(this.#fd, () => this.#serve());
     return ended;
   }
 

@@ -118,6 +118,15 @@ function load(): Libc {
   };
 }
 
+export interface DescriptorPoll {
+  close(): void;
+}
+
+/** Calls back for as long as there is something to read, or the other end is gone. */
+export function pollDescriptor(fd: number, onReadable: () => void): DescriptorPoll {
+  return koffi().node.poll(fd, { readable: true, disconnect: true }, onReadable);
+}
+
 /** koffi carries errno over from the pool's thread to the callback. */
 function fromPool(done: (result: number) => void): (error: unknown, result: number) => void {
   return (error, result) => {
