@@ -18,7 +18,7 @@ if (isServer) {
   VolumeFileSystem.prototype.mkdir = function sabotaged(request, parent, name, mode) {
     if (name === 'crash') process.abort();
     if (name === 'out-of-memory') process.kill(process.pid, 'SIGKILL');
-    while (name === 'hang');
+    if (name === 'hang') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
     return mkdir.call(this, request, parent, name, mode);
   };
 }

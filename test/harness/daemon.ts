@@ -185,7 +185,11 @@ async function launch(
       'LISTEN_PID=$$ exec "$0" "$@"',
       process.execPath,
       program,
-      ...['daemon', '--root', root, '--json', '--stop-with-stdin'],
+      'daemon',
+      '--root',
+      root,
+      '--json',
+      '--stop-with-stdin',
     ],
     {
       stdio: ['pipe', 'pipe', 'pipe', ...descriptors.values()],
