@@ -2,11 +2,14 @@
  * A session's volume put together for its server: the volume, its history, and both as a file system.
  */
 
+import { join } from 'node:path';
+
 import type { Logger } from 'pino';
 
 import type { FileSystem } from '../fuse/file-system.ts';
 import type { History } from '../history/store.ts';
 import { VolumeHistory } from '../history/volume-history.ts';
+import { NodeMemory } from '../mount/node-memory.ts';
 import { OnceFileSystem } from '../mount/once-file-system.ts';
 import { VersionsTree } from '../mount/versions-tree.ts';
 import { pathOf } from '../mount/volume-file-system.ts';
@@ -21,6 +24,9 @@ import type { VolumeServerOptions } from './volume-server-options.ts';
 const ROOT_MODE = 0o755;
 
 const ROOM_EXIT_CODE = 75;
+
+/** Beside log/ and index/: what the kernel was told of `.versions`. */
+const NODES_NAME = 'nodes';
 
 export interface ServedVolume {
   readonly volume: VolumeControl;
@@ -62,11 +68,13 @@ export async function openVolume(
     logger.warn({ tornTail }, 'The end of the log was torn, and never on disk: it was cut off');
   }
   const history = new VolumeHistory(volume);
+  const isResumed = predecessor?.connection !== undefined;
   const versions = new VersionsTree({
     history,
     clock,
     status: () => describeVolume(options, volume),
     pathOf: (ino) => pathOf(volume, ino),
+    nodeStore: new NodeMemory(join(dir, NODES_NAME), { isResumed }),
   });
   return {
     volume,

@@ -49,6 +49,7 @@ import type {
   IndexNode,
   LinkNode,
   MomentNode,
+  NodeStore,
   PastNode,
   TextNode,
   VirtualNode,
@@ -65,6 +66,8 @@ export interface VersionsTreeOptions {
    * path. Without it, only what the directory's lineage tells.
    */
   readonly pathOf?: (dir: Ino) => readonly Name[] | undefined;
+  /** For open files and working directories in here to outlive this server. */
+  readonly nodeStore?: NodeStore;
 }
 
 /** A node and how long its name means it. */
@@ -91,7 +94,7 @@ const READ_ONLY_BITS = 0o444;
 export class VersionsTree {
   readonly #options: VersionsTreeOptions;
   readonly #history: VersionsHistory;
-  readonly #nodes = new VirtualNodes();
+  readonly #nodes: VirtualNodes;
   readonly #past: PastFinder;
   readonly #inodes: PastInodes;
   readonly #content: VersionsContent;
@@ -99,6 +102,7 @@ export class VersionsTree {
 
   constructor(options: VersionsTreeOptions) {
     this.#options = options;
+    this.#nodes = new VirtualNodes(undefined, options.nodeStore);
     this.#history = options.history;
     this.#past = new PastFinder(options);
     this.#inodes = new PastInodes(options.history);

@@ -10,8 +10,8 @@
  *   tag 3     the `.versions` of a live directory: ino (50 bits)
  *   tag 0     anything else, and what does not fit: 50 bits of the SHA-1 of its description
  * The first three need no memory, however large a tree is walked, and survive a restart even under an
- * open file. Those of tag 0 are remembered until the kernel forgets them; an unknown one is ESTALE,
- * on which the kernel looks the path up again.
+ * open file. Those of tag 0 are remembered until the kernel forgets them, and kept for the next server in
+ * a NodeStore; an unknown one is ESTALE, on which the kernel looks the path up again.
  */
 
 import { createHash } from 'node:crypto';
@@ -103,6 +103,17 @@ const TAG_PAST_ROOT = 3;
  */
 const DEFAULT_MAX_NODES = 100_000;
 
+/** Where the next server of the same connection finds the nodes that the kernel was told. */
+export interface NodeStore {
+  /** It should be restarted with what the kernel still knows. */
+  readonly isFull: boolean;
+  remember(nodeid: NodeId, node: VirtualNode): void;
+  /** One that an earlier server has remembered. */
+  find(nodeid: NodeId): VirtualNode | undefined;
+  forget(nodeid: NodeId): void;
+  restart(held: Iterable<readonly [NodeId, VirtualNode]>): void;
+}
+
 interface Held {
   readonly key: string;
   readonly node: VirtualNode;
@@ -112,11 +123,13 @@ interface Held {
 
 export class VirtualNodes {
   readonly #maxNodes: number;
+  readonly #store: NodeStore | undefined;
   /** In order of use: the first goes first. */
   readonly #held = new Map<NodeId, Held>();
 
-  constructor(maxNodes = DEFAULT_MAX_NODES) {
+  constructor(maxNodes = DEFAULT_MAX_NODES, store?: NodeStore) {
     this.#maxNodes = maxNodes;
+    this.#store = store;
   }
 
   /** How many are remembered. */
@@ -143,10 +156,20 @@ export class VirtualNodes {
   /** The kernel was told this nodeid in a reply that counts as a lookup. */
   retain(nodeid: NodeId): void {
     const held = this.#held.get(nodeid);
-    if (held) held.lookups += 1;
+    if (held === undefined) return;
+    held.lookups += 1;
+    if (held.lookups > 1 || this.#store === undefined) return;
+    if (this.#store.isFull) this.#store.restart(this.#known());
+    else this.#store.remember(nodeid, held.node);
+  }
+
+  /** What the kernel has been told and has not forgotten. */
+  *#known(): Generator<readonly [NodeId, VirtualNode]> {
+    for (const [nodeid, { node, lookups }] of this.#held) if (lookups > 0) yield [nodeid, node];
   }
 
   forget(nodeid: NodeId, count: number): void {
+    this.#store?.forget(nodeid);
     const held = this.#held.get(nodeid);
     if (held === undefined) return;
     held.lookups -= count;
@@ -157,11 +180,16 @@ export class VirtualNodes {
   get(nodeid: NodeId): VirtualNode {
     const packed = unpackNodeId(nodeid);
     if (packed) return packed;
-    const held = this.#held.get(nodeid);
+    const held = this.#held.get(nodeid) ?? this.#recall(nodeid);
     if (held === undefined) throw new FsError(Errno.ESTALE, `nodeid ${nodeid}`);
     this.#held.delete(nodeid);
     this.#held.set(nodeid, held);
     return held.node;
+  }
+
+  #recall(nodeid: NodeId): Held | undefined {
+    const node = this.#store?.find(nodeid);
+    return node && { key: describe(node), node, lookups: 1 };
   }
 
   #dropOldest(): void {
