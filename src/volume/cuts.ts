@@ -28,6 +28,8 @@ export class Cuts {
   readonly #intervalMs: number;
   readonly #writers: WriterTable;
   readonly #comparisons = new Map<Ino, Comparison>();
+  /** By the clock that nobody sets: one that is set back by hours would put a cut off for as long. */
+  readonly #seenMs = new WeakMap<DirtyFile, number>();
 
   constructor(core: Core, intervalMs: number, writers: WriterTable) {
     this.#core = core;
@@ -93,8 +95,12 @@ export class Cuts {
   /** Cuts what has been uncut for longer than the interval. */
   cutOld(): void {
     const beforeMs = timeToMs(this.#core.clock.now()) - this.#intervalMs;
+    const nowMs = performance.now();
     for (const [ino, dirty] of this.#core.state.dirtyFiles) {
-      if (timeToMs(dirty.since) <= beforeMs) this.#tryToCut(ino, 'interval');
+      let seenMs = this.#seenMs.get(dirty);
+      if (seenMs === undefined) this.#seenMs.set(dirty, (seenMs = nowMs));
+      const isOld = timeToMs(dirty.since) <= beforeMs || nowMs - seenMs >= this.#intervalMs;
+      if (isOld) this.#tryToCut(ino, 'interval');
     }
   }
 

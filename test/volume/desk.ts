@@ -49,7 +49,9 @@ export class Desk {
   }
 
   /** @param options.dir Where a volume is, or is to be; a new directory by default. */
-  static async open(options: { dir?: string; segmentBytes?: number } = {}): Promise<Desk> {
+  static async open(
+    options: { dir?: string; segmentBytes?: number; cutIntervalMs?: number } = {},
+  ): Promise<Desk> {
     const dir = options.dir ?? fs.mkdtempSync(join(tmpdir(), 'sessfs-desk-'));
     const clock = { ms: Date.UTC(2026, 10, 22, 10, 15) };
     const volume = await Volume.open({
@@ -58,6 +60,7 @@ export class Desk {
       clock: { now: () => timeFromMs(clock.ms) },
       create: { uid: 0, gid: 0, mode: 0o755 },
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+      ...(options.cutIntervalMs === undefined ? {} : { cutIntervalMs: options.cutIntervalMs }),
     });
     const desk = new Desk(dir, volume, clock);
     onTestFinished(async () => {
