@@ -1,15 +1,10 @@
 /**
- * Opens a volume as a power cut left it, and reads all of it: what is live, every version, every link.
+ * Opens a volume as a power cut left it and reads what is live; has fsck look at all the rest.
  */
 
-import fs from 'node:fs';
-import { join } from 'node:path';
-
-import { Space } from '../../src/index/keys.ts';
-import { decodeMeta, decodeVersion } from '../../src/index/records.ts';
-import { VolumeHistory } from '../../src/history/volume-history.ts';
+import { runFsck } from '../../src/fsck/fsck.ts';
 import { ROOT_INO } from '../../src/shared/brands.ts';
-import type { Ino, Revision } from '../../src/shared/brands.ts';
+import type { Ino } from '../../src/shared/brands.ts';
 import { isDirectory, isSymlink } from '../../src/shared/mode.ts';
 import { SystemClock } from '../../src/shared/time.ts';
 import { readFile } from '../../src/volume/files.ts';
@@ -23,15 +18,14 @@ export interface Recovered {
   readonly tornBytes: number;
   /** What is not as it must be; empty if all is well. */
   readonly problems: string[];
-  readonly versions: number;
   readonly openMs: number;
 }
 
-/** @param options.rebuild Compares the index with one made anew from the log, too. */
+/** @param options.isThorough Has fsck look at all of it, too. */
 export async function recoverVolume(
   dir: string,
   volumeId: string,
-  options: { readonly rebuild: boolean },
+  options: { readonly isThorough: boolean },
 ): Promise<Recovered> {
   const beganAt = performance.now();
   const volume = await Volume.open({ dir, volumeId, clock: new SystemClock() });
@@ -40,19 +34,17 @@ export async function recoverVolume(
   volume.report = (message, error) => problems.push(`${message}: ${String(error)}`);
   try {
     const tree = await readTree(volume, problems);
-    const versions = await readVersions(volume, problems);
     const { revision } = volume.status();
-    if (options.rebuild) await compareRebuilt(volume, volumeId, problems);
     return {
       tree,
       revision,
-      versions,
       tornBytes: volume.log.tornTail?.bytes ?? 0,
       problems,
       openMs,
     };
   } finally {
     await volume.close();
+    if (options.isThorough) await checkAll(dir, volumeId, problems);
   }
 }
 
@@ -102,60 +94,9 @@ function readLeaf(volume: Volume, ino: Ino): Leaf {
   return { ...leaf, kind: 'file', content: content.subarray(0, count) };
 }
 
-/** Every version that the index knows can be read, and has the size that it says. */
-async function readVersions(volume: Volume, problems: string[]): Promise<number> {
-  await volume.flushed();
-  const history = new VolumeHistory(volume);
-  let count = 0;
-  for await (const [key, value] of volume.index.scanPrefix(Buffer.from([Space.VERSION]))) {
-    const ino = key.readUIntBE(1, 6) as Ino;
-    const revision = key.readUIntBE(7, 6) as Revision;
-    const { size } = decodeVersion(value);
-    count += 1;
-    try {
-      const bytes = await history.read(ino, revision, 0, size);
-      if (bytes.length !== size)
-        problems.push(`version r${revision} of ${ino}: ${bytes.length} bytes`);
-    } catch (error) {
-      problems.push(`version r${revision} of ${ino}: ${String(error)}`);
-    }
-  }
-  return count;
-}
-
-async function compareRebuilt(volume: Volume, volumeId: string, problems: string[]): Promise<void> {
-  const dir = `${volume.dir}-rebuilt`;
-  fs.mkdirSync(dir);
-  fs.cpSync(join(volume.dir, 'log'), join(dir, 'log'), { recursive: true });
-  const other = await Volume.open({ dir, volumeId, clock: new SystemClock() });
-  try {
-    const before = await dumpIndex(volume);
-    const after = await dumpIndex(other);
-    for (const key of new Set([...before.keys(), ...after.keys()])) {
-      if (before.get(key) === after.get(key)) continue;
-      problems.push(`index key ${key}: ${before.get(key)}, made anew ${after.get(key)}`);
-    }
-  } finally {
-    await other.close();
-    fs.rmSync(dir, { recursive: true });
-  }
-}
-
-async function dumpIndex(volume: Volume): Promise<Map<string, string>> {
-  await volume.flushed();
-  const dump = new Map<string, string>();
-  const range = { gte: Buffer.from([0]), lt: Buffer.from([0xff]) };
-  for await (const [key, value] of volume.index.scan(range)) {
-    // The first comes from content, the second says how often the index was written.
-    if (key[0] === Space.HASH || key[0] === Space.BATCH) continue;
-    const isMeta = key[0] === Space.META;
-    dump.set(key.toString('hex'), isMeta ? describeMeta(value) : value.toString('hex'));
-  }
-  return dump;
-}
-
-/** The order of the uncut files is that of their last changes in memory. */
-function describeMeta(value: Uint8Array): string {
-  const meta = decodeMeta(value);
-  return JSON.stringify({ ...meta, uncut: meta?.uncut.toSorted((a, b) => a.ino - b.ino) });
+/** What fsck finds, after everything else: the log, the index against it, every extent of every version. */
+async function checkAll(volumeDir: string, volumeId: string, problems: string[]): Promise<void> {
+  const report = await runFsck({ volumeDir, volumeId });
+  if (report.status === 'clean') return;
+  problems.push(...report.problems.map(({ kind, message }) => `fsck: ${kind}: ${message}`));
 }

@@ -27,7 +27,8 @@ const PAGE_BYTES = 4096;
 export interface Cut {
   readonly seq: number;
   readonly fate: Fate;
-  readonly rebuild: boolean;
+  /** Has fsck look at it, too. */
+  readonly isThorough: boolean;
   /** Added to the second: how late a sync of the log was in this run. */
   readonly slackNs: number;
 }
@@ -35,7 +36,6 @@ export interface Cut {
 export interface Verdict {
   readonly problems: string[];
   readonly tornBytes: number;
-  readonly versions: number;
   /** Calls that had returned and are not there: allowed, since nothing covered them. */
   readonly lost: number;
   readonly openMs: number;
@@ -56,7 +56,7 @@ export async function judgeCut(
   const { dir, checker } = parts;
   const image = takeImage(recording.journal, cut.seq, cut.fate);
   const t = timeOf(recording.journal, cut.seq);
-  const total = { problems: [] as string[], tornBytes: 0, versions: 0, lost: 0, openMs: 0 };
+  const total = { problems: [] as string[], tornBytes: 0, lost: 0, openMs: 0 };
   try {
     for (const session of recording.sessions) {
       const place = join(dir, session.id);
@@ -66,15 +66,14 @@ export async function judgeCut(
       writeImage(image, place, `store/volumes/${session.id}/`);
       let recovered;
       try {
-        const { rebuild } = cut;
-        recovered = await recoverVolume(place, session.volumeId, { rebuild });
+        const { isThorough } = cut;
+        recovered = await recoverVolume(place, session.volumeId, { isThorough });
       } catch (error) {
         total.problems.push(`session ${session.id} does not open: ${String(error)}`);
         continue;
       }
       total.problems.push(...recovered.problems);
       total.tornBytes += recovered.tornBytes;
-      total.versions += recovered.versions;
       total.openMs = Math.max(total.openMs, recovered.openMs);
       const covered = coveredUntil(session, t, cut.slackNs);
       for (const client of session.files) {

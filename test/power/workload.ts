@@ -47,6 +47,8 @@ export interface SessionRun {
 }
 
 export interface Recording {
+  /** Of the store. */
+  readonly root: string;
   readonly journal: readonly Entry[];
   readonly sessions: readonly SessionRun[];
   /** The last entry before the sessions were ready, and before the daemon was told to stop. */
@@ -63,10 +65,8 @@ export async function recordWork(
   base: string,
   options: { readonly seconds: number; readonly seed: number },
 ): Promise<Recording> {
-  const daemon = await startDaemon({
-    root: join(disk.mountPoint, 'store'),
-    env: slowSync(1, 60),
-  });
+  const root = join(disk.mountPoint, 'store');
+  const daemon = await startDaemon({ root, env: slowSync(1, 60) });
   try {
     const often = await daemon.createSession();
     const seldom = await daemon.createSession();
@@ -77,7 +77,7 @@ export async function recordWork(
     ];
     const sessions = await Promise.all(started.map((session) => session.done));
     const journal = disk.journal();
-    return { journal, sessions, from, to: journal.at(-1)?.seq ?? 0 };
+    return { root, journal, sessions, from, to: journal.at(-1)?.seq ?? 0 };
   } finally {
     await daemon.stop();
   }
