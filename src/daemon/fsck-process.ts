@@ -5,14 +5,12 @@
  * Rule: it dies with the daemon. The next one serves the volume, and a repair can be stopped anywhere.
  */
 
-import koffi from 'koffi';
-
 import { decodeTrusted } from '../control/json.ts';
 import { encodeWireError } from '../control/wire-error.ts';
 import { runFsck } from '../fsck/fsck.ts';
+import { libc } from '../fuse/libc.ts';
 import type { FsckRun } from './fsck-run.ts';
 
-const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 
 async function main(): Promise<void> {
@@ -28,11 +26,7 @@ async function main(): Promise<void> {
 }
 
 function dieWith(parent: number): void {
-  const libc = koffi.load('libc.so.6');
-  const prctl = libc.func(
-    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
-  );
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  libc().setParentDeathSignal(SIGKILL);
   // It may have died before that.
   if (process.ppid !== parent) process.exit(1);
 }

@@ -88,10 +88,12 @@ export class SessionCommands {
   async unmount(session: string): Promise<SessionInfo & { warning?: string }> {
     const { id } = this.#sessions.getRecord(session);
     return this.#sessions.inTurn(id, async () => {
-      const record = { ...this.#sessions.getRecord(id), mounted: false };
-      await this.#sessions.registry.put(record);
-      const warning = await this.#sessions.server(id).unmount(record);
-      return withWarning(this.#sessions.describe(record), warning);
+      const before = this.#sessions.getRecord(id);
+      const warning = await this.#sessions.server(id).unmount(before);
+      const record = { ...before, mounted: false };
+      // A full disk must not keep anybody from unmounting.
+      const unwritten = await this.#tryToPut(record);
+      return withWarning(this.#sessions.describe(record), unwritten ?? warning);
     });
   }
 
@@ -146,6 +148,17 @@ export class SessionCommands {
       const record = this.#sessions.getRecord(id);
       return this.#sessions.server(id).withServerStopped(record, () => work(record));
     });
+  }
+
+  /** @returns A warning if the registry cannot be written. */
+  async #tryToPut(record: SessionRecord): Promise<string | undefined> {
+    try {
+      await this.#sessions.registry.put(record);
+      return undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return `It will be mounted again when the daemon is started: ${reason}`;
+    }
   }
 
   async #forget(record: SessionRecord): Promise<void> {

@@ -40,11 +40,14 @@ interface Libc {
   flock(fd: number, operation: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
   dup(fd: number): number;
+  /** prctl(2) with PR_SET_PDEATHSIG. */
+  setParentDeathSignal(signal: number): number;
 }
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
+const PR_SET_PDEATHSIG = 1;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const PROT_READ_WRITE = 3;
@@ -83,6 +86,7 @@ function load(): Libc {
   const library = koffi().load(process.platform === 'linux' ? 'libc.so.6' : null);
   const fcntl = library.func('fcntl', 'int', ['int', 'int', 'int']);
   const umount2 = library.func('umount2', 'int', ['str', 'int']);
+  const prctl = library.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
   const mmap = library.func('mmap', 'void *', [
     'uintptr_t',
     'size_t',
@@ -107,6 +111,7 @@ function load(): Libc {
     flock: library.func('flock', 'int', ['int', 'int']),
     bind: library.func('bind', 'int', ['int', 'void *', 'uint32']),
     dup: library.func('dup', 'int', ['int']),
+    setParentDeathSignal: (signal) => prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0),
     memfdCreate: library.func('memfd_create', 'int', ['str', 'uint']),
     mapShared: (fd, length) => {
       const address: unknown = mmap(0, length, PROT_READ_WRITE, MAP_SHARED, fd, 0);
