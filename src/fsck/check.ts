@@ -297,6 +297,11 @@ class Check {
     for (const damage of newData) this.#problems.add(dataProblem(damage, slots));
     const affected = await this.#findAffected(walk, slots);
     if (walk.torn !== undefined) this.#notes.push(walk.torn);
+    if (this.#real === undefined && this.#lastLoss > 0 && this.#indexProblems.count === 0) {
+      const message =
+        'Index: it is missing, and the log, which has lost something, does not make it';
+      this.#indexProblems.add({ kind: 'index', message });
+    }
     const listed = [walk.problems, this.#problems, this.#indexProblems, this.#treeProblems];
     const problemCount = listed.reduce((sum, { count }) => sum + count, 0);
     const { session, volumeId } = this.#options;

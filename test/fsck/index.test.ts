@@ -156,6 +156,30 @@ describe('an index with', () => {
 });
 
 describe('an index that is missing', () => {
+  test('where the log has gaps is made of what is left, and what has no place is in lost+found', async () => {
+    const { dir, contents } = await makeWorkplace();
+    fs.rmSync(join(dir, 'log', '00000000.seg'));
+    fs.rmSync(join(dir, 'index'), { recursive: true });
+    const repaired = await fsck(dir, { repair: true });
+    expect(repaired).toMatchObject({ status: 'repaired', repair: { index: 'rebuilt' } });
+    expect(repaired.repair?.recovered).toBeGreaterThan(3);
+    // Gone once more, with the gap known: nothing else makes it.
+    fs.rmSync(join(dir, 'index'), { recursive: true });
+    await expect(reopen(dir)).rejects.toMatchObject({ code: 'LOG_CORRUPT' });
+    fs.rmSync(join(dir, 'index'), { recursive: true, force: true });
+    expect((await fsck(dir)).status).toBe('damaged');
+    expect(await fsck(dir, { repair: true })).toMatchObject({ status: 'repaired' });
+    const desk = await reopen(dir);
+    const now = await readContents(desk);
+    await desk.leave();
+    // Made in the segment that is lost, and written to after it.
+    const files = [...now].filter(([path]) => path.startsWith('/lost+found/#2/file'));
+    expect(files.length).toBeGreaterThan(3);
+    for (const [path, content] of files) {
+      expect([path, content]).toEqual([path, contents.get(path.replace('/lost+found/#2', '/dir'))]);
+    }
+  });
+
   test('is no damage: it is made at the next start, or now', async () => {
     const { dir, contents } = await makeWorkplace(20);
     fs.rmSync(join(dir, 'index'), { recursive: true });
