@@ -11,6 +11,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 
 import { checkVolume } from './check.ts';
+import { IndexLock } from './index-lock.ts';
 import { repairVolume, takeBackIndex } from './repair.ts';
 import type { FsckReport, Progress } from './report.ts';
 
@@ -27,18 +28,29 @@ export interface FsckOptions {
 
 const SCRATCH_NAME = /^fsck-(?<pid>\d+)$/;
 
+/** @throws {SessfsError} STORE_LOCKED If somebody has the volume open, and it is to be checked alone. */
 export async function runFsck(options: FsckOptions): Promise<FsckReport> {
-  const { volumeDir } = options;
+  const { volumeDir, entries } = options;
+  if (entries !== undefined) return checkInScratch(options);
+  takeBackIndex(volumeDir);
+  const lock = IndexLock.take(join(volumeDir, 'index'));
+  try {
+    return await checkInScratch(options);
+  } finally {
+    lock?.release();
+  }
+}
+
+async function checkInScratch(options: FsckOptions): Promise<FsckReport> {
+  const { volumeDir, entries, repair = false, rebuildIndex = false } = options;
   const scratchDir = join(volumeDir, `fsck-${process.pid}`);
   removeLeftovers(volumeDir);
-  if (options.entries === undefined) takeBackIndex(volumeDir);
   fs.mkdirSync(scratchDir, { mode: 0o700 });
   const clean = (): void => fs.rmSync(scratchDir, { recursive: true, force: true });
   // Also when somebody ends this process in the middle.
   process.once('exit', clean);
   try {
     const checked = await checkVolume({ ...options, scratchDir });
-    const { entries, repair = false, rebuildIndex = false } = options;
     if (entries !== undefined || (!repair && !rebuildIndex)) return checked.report;
     return await repairVolume(checked, { ...options, scratchDir, repair, rebuildIndex });
   } finally {
