@@ -4,7 +4,8 @@
  *
  *   --seconds N     how long (default 120)
  *   --seed N        the same choices as in another run (default: from the clock; it is printed)
- *   --modes A,B     calm, storm, targeted, newborn, none; one after the other (default: the first four)
+ *   --modes A,B     calm, storm, targeted, newborn, upgrade, none; one after the other (default: the first
+ *                   five)
  *   --only A,B      only these workloads
  *   --json          print the report as JSON
  *
@@ -19,7 +20,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '120' },
     seed: { type: 'string' },
-    modes: { type: 'string', default: 'calm,storm,targeted,newborn' },
+    modes: { type: 'string', default: 'calm,storm,targeted,newborn,upgrade' },
     only: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
@@ -51,8 +52,9 @@ if (values.json) console.log(JSON.stringify(report));
 else print(report);
 process.exitCode = report.failures.length === 0 ? 0 : 1;
 
-function print({ kills, servers, restarts, operations, pauses, failures }) {
-  console.log(`Kills: ${JSON.stringify(kills)}; servers seen: ${servers}; restarts: ${restarts}`);
+function print({ kills, upgrades, servers, hibernations, operations, pauses, failures }) {
+  console.log(`Kills: ${JSON.stringify(kills)}; servers that were seen: ${servers}`);
+  console.log(`Upgrades under way: ${upgrades}; hibernations: ${hibernations}`);
   console.log(`Operations: ${JSON.stringify(operations, undefined, 1)}`);
   console.log(
     `A small write: median ${pauses.medianMs} ms, p99 ${pauses.p99Ms} ms, longest ${pauses.maxMs} ms (${pauses.count})`,

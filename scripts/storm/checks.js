@@ -19,10 +19,12 @@ const runFile = promisify(execFile);
 export async function checkSessions(host, sessions) {
   const problems = [];
   let restarts = 0;
+  let hibernations = 0;
   const status = await host.command('status');
   for (const session of sessions) {
     const server = status.sessions.find(({ id }) => id === session.id)?.server;
     restarts += server?.restarts ?? 0;
+    hibernations += server?.hibernations ?? 0;
     if (server === undefined || server.state === 'down' || server.problem !== undefined) {
       const problem = JSON.stringify(server);
       problems.push({ what: `${session.name}: its server`, problem });
@@ -30,7 +32,26 @@ export async function checkSessions(host, sessions) {
     const difference = await compareWithNow(session.mount);
     if (difference !== '') problems.push({ what: `${session.name}: @now`, problem: difference });
   }
-  return { problems, restarts };
+  return { problems, restarts, hibernations };
+}
+
+/**
+ * The log, the index and every byte of content, beside the servers that serve them.
+ *
+ * @param {import('./host.js').Host} host
+ * @param {import('./storm.js').Session[]} sessions
+ */
+export async function checkVolumes(host, sessions) {
+  const problems = [];
+  for (const { name, id } of sessions) {
+    try {
+      await host.command('fsck', id);
+    } catch (error) {
+      const problem = `${error.stdout ?? ''} ${error.stderr ?? error}`.slice(0, 3000);
+      problems.push({ what: `${name}: fsck`, problem });
+    }
+  }
+  return problems;
 }
 
 /** The moment of now, out of history, is what is there. */

@@ -6,7 +6,7 @@
  */
 
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,6 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const SESSFS = fileURLToPath(new URL('../../bin/sessfs', import.meta.url));
+/** So soon that it happens in a storm. */
+const HIBERNATE_AFTER_SECONDS = 1;
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 120_000;
@@ -36,6 +38,8 @@ export class Host {
   }
 
   async start() {
+    const config = JSON.stringify({ hibernateAfterSeconds: HIBERNATE_AFTER_SECONDS });
+    writeFileSync(join(this.root, 'config.json'), config);
     const args = [SESSFS, 'daemon', '--root', this.root, '--json', '--stop-with-stdin'];
     const daemon = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' });
     this.#daemon = daemon;
@@ -56,6 +60,11 @@ export class Host {
       }
       await delay(20);
     }
+  }
+
+  /** Has it become the program on disk, under way, with all its servers: which is the same one here. */
+  upgrade() {
+    this.#daemon.kill('SIGHUP');
   }
 
   /** Stops it in good order. @returns {Promise<number | null>} Its exit code. */

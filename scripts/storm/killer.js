@@ -17,8 +17,9 @@ const STAY_MS = 2500;
  * How each mode kills: how many killers there are (one a session if that is not said), how long a
  * server lives, in milliseconds from when its process is there or from when it opens its volume, and
  * what part of the servers may live for longer, so that the work goes on.
+ * `upgradeEachMs` is the time between two upgrades under way.
  *
- * @typedef {{ killers?: number, from: 'process' | 'opening', lifeMs: [number, number], spared: number }} Mode
+ * @typedef {{ killers?: number, from: 'process' | 'opening', lifeMs: [number, number], spared: number, upgradeEachMs?: [number, number] }} Mode
  * @type {Record<string, Mode>}
  */
 export const MODES = {
@@ -30,6 +31,8 @@ export const MODES = {
   targeted: { killers: 2, from: 'opening', lifeMs: [0, 30], spared: 0.25 },
   /** Also before a line of ours has run. */
   newborn: { killers: 1, from: 'process', lifeMs: [0, 150], spared: 0.25 },
+  /** While the daemon and all servers are replaced, again and again. */
+  upgrade: { from: 'process', lifeMs: [200, 4000], spared: 0, upgradeEachMs: [800, 3000] },
 };
 
 /** How long one that is spared lives, in milliseconds. */
@@ -37,6 +40,7 @@ const SPARED_MS = [150, 700];
 
 export class Killer {
   kills = 0;
+  upgrades = 0;
   /** Of each mode. @type {Record<string, number>} */
   killsByMode = {};
   /** Servers that were ever seen. */
@@ -60,10 +64,20 @@ export class Killer {
     const count = mode.killers ?? this.#sessions.length;
     const isRoving = mode.killers !== undefined;
     const kills = this.kills;
-    await Promise.all(
-      Array.from({ length: count }, (_, index) => this.#hunt({ mode, index, isRoving, endsAt })),
-    );
+    await Promise.all([
+      ...Array.from({ length: count }, (_, index) => this.#hunt({ mode, index, isRoving, endsAt })),
+      this.#upgrade(mode, endsAt),
+    ]);
     this.killsByMode[name] = (this.killsByMode[name] ?? 0) + this.kills - kills;
+  }
+
+  async #upgrade({ upgradeEachMs }, endsAt) {
+    if (upgradeEachMs === undefined) return;
+    while (Date.now() < endsAt) {
+      await delay(this.#random.whole(...upgradeEachMs));
+      this.#host.upgrade();
+      this.upgrades += 1;
+    }
   }
 
   async #hunt({ mode, index, isRoving, endsAt }) {

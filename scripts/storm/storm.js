@@ -8,7 +8,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkSessions, findLoggedErrors } from './checks.js';
+import { checkSessions, checkVolumes, findLoggedErrors } from './checks.js';
 import { runClient } from './clients.js';
 import { Host } from './host.js';
 import { Killer } from './killer.js';
@@ -38,6 +38,7 @@ export const WORKLOADS = [
   'locks',
   'listings',
   'mortals',
+  'sleepers',
 ];
 /** These once more, in one session together. */
 const MIXED = ['names', 'append', 'random-writes', 'versions', 'syncing', 'pulse'];
@@ -95,7 +96,11 @@ class Storm {
       this.#log(`${mode}: ${killer.killsByMode[mode]} kills`);
     }
     await work;
-    const restarts = await this.#check(jobs, sessions, 'after the storm');
+    const seen = await this.#check(jobs, sessions, 'after the storm');
+    for (const { what, problem } of await checkVolumes(this.#host, sessions)) {
+      this.#fail(what, problem);
+    }
+    this.#log('every volume went through fsck');
     this.#log('the daemon is started anew');
     const exitCode = await this.#host.stop();
     if (exitCode !== 0) this.#fail('daemon', `it ended with ${exitCode}`);
@@ -106,8 +111,9 @@ class Storm {
       seed,
       seconds,
       kills: killer.killsByMode,
+      upgrades: killer.upgrades,
       servers: killer.seen.size,
-      restarts,
+      ...seen,
       operations: this.#operations,
       pauses: summarize(this.#latenciesMs),
       failures: this.#failures,
@@ -169,10 +175,10 @@ class Storm {
 
   async #check(jobs, sessions, when) {
     await this.#phase(jobs, 'verify', when);
-    const { problems, restarts } = await checkSessions(this.#host, sessions);
+    const { problems, ...seen } = await checkSessions(this.#host, sessions);
     for (const { what, problem } of problems) this.#fail(`${what} ${when}`, problem);
     this.#log(`checked ${when}: ${this.#failures.length} failures so far`);
-    return restarts;
+    return seen;
   }
 
   #note({ session, workload }, phase, { operations, failures, latenciesMs }) {

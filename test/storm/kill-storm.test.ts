@@ -18,7 +18,13 @@ const SECONDS = Number(process.env['SESSFS_STORM_SECONDS'] ?? (process.env['CI']
 /** To prepare, to end the rounds that were begun, and to compare everything twice, in milliseconds. */
 const AROUND_MS = 360_000;
 /** Modes of killing, and at the least how many kills a second each must reach to be a storm. */
-const LEAST_KILLS_EACH_SECOND = { calm: 0.3, storm: 0.3, targeted: 0.3, newborn: 0.3 };
+const LEAST_KILLS_EACH_SECOND = {
+  calm: 0.3,
+  storm: 0.3,
+  targeted: 0.3,
+  newborn: 0.3,
+  upgrade: 0.3,
+};
 
 interface Report {
   readonly seed: number;
