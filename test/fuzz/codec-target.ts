@@ -50,6 +50,10 @@ const BY_SPACE: Readonly<Record<number, Decode>> = {
   [Space.META]: decodeMeta,
 };
 
+/** One in the other, each in five bytes: a decoder that follows has no stack left. */
+const NESTED_BATCHES = Buffer.from('010000000f'.repeat(50_000), 'hex');
+const BATCH = 15;
+
 /** Not by themselves in the index. */
 const PARTS: readonly Decode[] = [
   (value) => RunSet.decode(new ByteReader(value)),
@@ -73,7 +77,8 @@ export async function fuzzCodecs(seed: number, dir: string): Promise<void> {
 
 async function takeSamples(random: Random, dir: string): Promise<Sample[]> {
   const { volume } = await makeWorkedVolume(random, dir);
-  const samples: Sample[] = [];
+  const nested = { what: 'nested batches', bytes: NESTED_BATCHES };
+  const samples: Sample[] = [{ ...nested, decode: (bytes) => decodeEvent(BATCH, bytes) }];
   await volume.flushed();
   const range = { gte: Buffer.from([0]), lt: Buffer.from([0xff]) };
   for await (const [key, bytes] of volume.index.scan(range)) {

@@ -112,7 +112,10 @@ class KernelRun {
           : encodeMessage(message, unique),
       );
       if (this.#random.once(20)) this.#clock.ms += this.#random.pick([1, 999, 60_000]);
-      if (count % SETTLE_EVERY === 0) await this.#settle();
+      if (count % SETTLE_EVERY !== 0) continue;
+      await this.#settle();
+      // Several batches, or the index of so short a life is one.
+      if (!isDamaged) await this.#system.volume.flushed();
     }
     await this.#settle();
     const { readOnly } = this.#system.volume.status();
