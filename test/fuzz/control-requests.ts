@@ -102,8 +102,11 @@ const FIELDS = [
 /** The bytes of one exchange; the last part may be cut off. */
 export function makeControlBytes(random: Random, world: ControlWorld, isDaemon: boolean): Buffer {
   const body = makeBody(random, world);
+  const method = random.pick(random.once(5) ? METHODS : ['GET', 'POST']);
+  // Nobody asks for what would be done: the session is needed to the end.
+  const session = method === 'DELETE' ? 'nobody' : world.session;
   const head = [
-    `${random.once(5) ? random.pick(METHODS) : random.pick(['GET', 'POST'])} ${makeTarget(random, world, isDaemon)} HTTP/1.1`,
+    `${method} ${makeTarget(random, { ...world, session }, isDaemon)} HTTP/1.1`,
     'host: control',
     'connection: close',
     ...makeHeaders(random, body.length),

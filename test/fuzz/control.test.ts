@@ -73,9 +73,13 @@ function exchange(path: string, bytes: Buffer, isCut: boolean): Promise<string> 
   });
 }
 
-function checkReply(reply: string, request: Buffer): void {
-  const text = reply.replace(/^HTTP\/1\.1 100 Continue\r\n\r\n/, '');
-  if (text === '') return;
+/** More than one, where a damaged request left the connection open and went on as another. */
+function checkReplies(replies: string, request: Buffer): void {
+  for (const reply of replies.split(/(?=HTTP\/1\.1 \d{3} )/)) checkReply(reply, request);
+}
+
+function checkReply(text: string, request: Buffer): void {
+  if (text === '' || text.startsWith('HTTP/1.1 100 ')) return;
   const shown = `${request.toString('latin1', 0, 300)} → ${text.slice(0, 400)}`;
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1] ?? 0);
   demand(status >= 200, `it is answered in HTTP: ${shown}`);
@@ -107,6 +111,10 @@ function vitalsOf(pid: number): Vitals {
 
 /** The daemon answers, the volume is served by the same process, and neither has grown. */
 async function isAlive(before: readonly Vitals[], pids: readonly number[]): Promise<boolean> {
+  // A request without a body, or with a good one, makes a session.
+  for (const { id } of await daemon.client.listSessions()) {
+    if (id !== session.id) await daemon.client.deleteSession(id);
+  }
   const status = await daemon.client.status(STATUS_MS);
   expect(status.sessions.find(({ id }) => id === session.id)).toMatchObject({
     state: 'active',
@@ -151,7 +159,7 @@ describe('The control sockets', () => {
           const isDaemon = random.once(2);
           const bytes = makeControlBytes(random, world, isDaemon);
           const reply = await exchange(isDaemon ? sockets.daemon : sockets.volume, bytes, true);
-          checkReply(reply, bytes);
+          checkReplies(reply, bytes);
         });
         await Promise.all(requests);
       }

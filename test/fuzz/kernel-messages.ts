@@ -20,11 +20,14 @@ export class Known {
   readonly nodeids: bigint[] = [1n];
   /** Those under `.versions`. */
   readonly virtual: bigint[] = [];
-  /** Files of more than a few MB may come to be: then nothing is asked for that reads them whole. */
+  /** Offsets are of any size that a file can have. */
   readonly isHuge: boolean;
+  /** Not where files of many GB may come to be: they are read whole for it. */
+  readonly asksForHashes: boolean;
 
-  constructor(isHuge: boolean) {
-    this.isHuge = isHuge;
+  constructor(options: { isHuge: boolean; asksForHashes: boolean }) {
+    this.isHuge = options.isHuge;
+    this.asksForHashes = options.asksForHashes;
   }
 
   add(nodeid: bigint): void {
@@ -189,7 +192,7 @@ function bodyOfFile(opcode: number, random: Random, known: Known): Buffer {
       return Buffer.concat([u32(value.length, random.below(3)), text(random.pick(XATTRS)), value]);
     }
     case Opcode.GETXATTR: {
-      const own = known.isHuge ? 'user.sessfs.tier' : 'user.sessfs.hash';
+      const own = known.asksForHashes ? 'user.sessfs.hash' : 'user.sessfs.tier';
       const names = [...XATTRS, 'user.sessfs.lineage', 'user.sessfs.revision', own];
       return Buffer.concat([u32(random.pick(SIZES), 0), text(random.pick(names))]);
     }

@@ -24,7 +24,7 @@ const MESSAGES = 600;
 const WORK_MESSAGES = 300;
 /** Longer is a hang to whoever waits; of processor time, so that a busy host is none. */
 const MESSAGE_MS = 100;
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 60_000;
 /** What is deferred is waited for now and then, or mutations would pile up before it. */
 const SETTLE_EVERY = 40;
 
@@ -42,7 +42,7 @@ export async function fuzzKernel(seed: number, dir: string): Promise<void> {
   fs.mkdirSync(dir);
   const clock = new TestClock();
   const system = await System.open(join(dir, 'volume'), clock, { isNew: true });
-  await play(system, new KernelRun(system, clock, random), { messages: MESSAGES, isDamaged: true });
+  await play(system, new KernelRun(system, clock, { random, isDamaged: true }), MESSAGES);
   await checkReplay(system, { copy: join(dir, 'copy'), clock });
 }
 
@@ -51,19 +51,20 @@ export async function makeWorkedVolume(random: Random, dir: string): Promise<Sys
   const clock = new TestClock();
   const system = await System.open(dir, clock, { isNew: true });
   const messages = random.between(WORK_MESSAGES / 3, WORK_MESSAGES);
-  await play(system, new KernelRun(system, clock, random), { messages, isDamaged: false });
+  await play(system, new KernelRun(system, clock, { random, isDamaged: false }), messages);
   await system.volume.cuts.settled();
   return system;
 }
 
-interface Play {
-  readonly messages: number;
+interface RunOptions {
+  readonly random: Random;
+  /** Half of the messages are. */
   readonly isDamaged: boolean;
 }
 
-async function play(system: System, run: KernelRun, how: Play): Promise<void> {
+async function play(system: System, run: KernelRun, messages: number): Promise<void> {
   try {
-    await run.play(how);
+    await run.play(messages);
   } catch (error) {
     await system.volume.close().catch(() => undefined);
     throw error;
@@ -76,16 +77,19 @@ class KernelRun {
   readonly #random: Random;
   readonly #bench: Bench;
   readonly #known: Known;
+  readonly #isDamaged: boolean;
   /** Requests by unique: each is waited for until its reply is taken. */
   readonly #waiting = new Map<bigint, Buffer>();
   #unique = 2n;
   #taken = 0;
 
-  constructor(system: System, clock: TestClock, random: Random) {
+  constructor(system: System, clock: TestClock, { random, isDamaged }: RunOptions) {
     this.#system = system;
     this.#clock = clock;
     this.#random = random;
-    this.#known = new Known(random.once(3));
+    const isHuge = random.once(3);
+    this.#known = new Known({ isHuge, asksForHashes: !isHuge && !isDamaged });
+    this.#isDamaged = isDamaged;
     const { volume, history } = system;
     volume.report = (message, error) => {
       throw new Finding(`the volume reports: ${message}`, { cause: error });
@@ -99,7 +103,7 @@ class KernelRun {
     this.#bench = new Bench(new VolumeFileSystem({ volume, history, versions }));
   }
 
-  async play({ messages, isDamaged }: Play): Promise<void> {
+  async play(messages: number): Promise<void> {
     this.#send(
       encodeMessage({ opcode: Opcode.INIT, nodeid: 0n, body: initBody() }, this.#nextUnique()),
     );
@@ -107,7 +111,7 @@ class KernelRun {
       const message = makeMessage(this.#random, this.#known);
       const unique = this.#nextUnique();
       this.#send(
-        isDamaged && this.#random.once(2)
+        this.#isDamaged && this.#random.once(2)
           ? damageMessage(this.#random, this.#known, message, unique)
           : encodeMessage(message, unique),
       );
@@ -115,7 +119,7 @@ class KernelRun {
       if (count % SETTLE_EVERY !== 0) continue;
       await this.#settle();
       // Several batches, or the index of so short a life is one.
-      if (!isDamaged) await this.#system.volume.flushed();
+      if (!this.#isDamaged) await this.#system.volume.flushed();
     }
     await this.#settle();
     const { readOnly } = this.#system.volume.status();

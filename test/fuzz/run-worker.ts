@@ -18,7 +18,7 @@ const SCRIPT = join(OUT_DIR, 'test', 'fuzz', 'worker.js');
 const HEAP_MB = 256;
 const DEFAULT_SEED = 20_261_122;
 /** One run of any target takes a second or two; other processes may take all processors for a while. */
-const RUN_TIMEOUT_MS = 45_000;
+const RUN_TIMEOUT_MS = 90_000;
 
 export const FUZZ_SEED = Number(process.env['SESSFS_FUZZ_SEED'] ?? DEFAULT_SEED);
 
