@@ -25,7 +25,7 @@ import { FUZZ_SEED, fuzzRuns } from './run-worker.ts';
 const EXCHANGES = 500;
 const AT_ONCE = 8;
 const CONNECTIONS = 2500;
-const COMMANDS = 24;
+const COMMANDS = 16;
 /** Node ends a half-sent request when its head is late by 10 s, and looks every second. */
 const EXCHANGE_MS = 20_000;
 const STATUS_MS = 3000;

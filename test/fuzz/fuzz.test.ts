@@ -17,10 +17,10 @@ beforeAll(buildWorker);
 
 describe('Fuzz', () => {
   test.each([
-    ['kernel', 12],
-    ['log', 12],
-    ['codec', 4],
-    ['volume', 5],
+    ['kernel', 8],
+    ['log', 8],
+    ['codec', 3],
+    ['volume', 4],
   ])(
     'of the target "%s" finds nothing',
     async (target, runs) => {
