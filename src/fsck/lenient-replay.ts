@@ -42,6 +42,7 @@ export class LenientReplay {
     const data = placedDataOf(record);
     if (isGap(record)) {
       this.#state.begin(at.revision, at.time);
+      this.#needRoot(at);
       this.#state.next = record.end;
       return;
     }
@@ -54,6 +55,7 @@ export class LenientReplay {
       this.#state.next = record.end;
       return;
     }
+    if (event.kind !== 'genesis') this.#needRoot(at);
     this.#take(at, event, data);
     this.#state.next = record.end;
   }
@@ -174,13 +176,18 @@ export class LenientReplay {
     return isRegular(inode.mode) || this.#skip(at, `inode ${ino} is no file`);
   }
 
+  /** Genesis is the first event: whatever comes without it comes after it. */
+  #needRoot(at: Moment): void {
+    this.#needInode(at, ROOT_INO, ROOT_MODE);
+  }
+
   /** An inode whose birth is lost, made up: a file removed, a directory without a name. */
   #needInode(at: Moment, ino: Ino, mode: number): InodeRecord {
     const present = this.#state.findInode(ino);
     if (present !== undefined) return present;
     const place = { parent: ROOT_INO, name: `#${ino}` as Name };
     const inode = new InodeRecord(ino, at.revision, at.time, place);
-    inode.mode = ino === ROOT_INO ? ROOT_MODE : mode;
+    inode.mode = mode;
     if (ino >= this.#state.nextIno) this.#state.nextIno = ino + 1;
     this.#state.addInode(inode);
     if (isDirectory(inode.mode)) this.#becomeDirectory(inode);
