@@ -7,7 +7,7 @@ import { closeSync } from 'node:fs';
 
 import { pollDescriptor } from '../fuse/libc.ts';
 import type { DescriptorPoll } from '../fuse/libc.ts';
-import { makeVitals, readVitals } from './vitals.ts';
+import { forgetRequests, makeVitals, readVitals } from './vitals.ts';
 import type { VitalSigns } from './vitals.ts';
 import type { Predecessor } from './volume-server-options.ts';
 
@@ -60,6 +60,7 @@ export class Connection {
       return undefined;
     }
     const { connection, since } = this.signs;
+    forgetRequests(this.descriptors.vitals);
     return { connection, since, givenUp };
   }
 

@@ -6,7 +6,7 @@
  * Rule: a write costs a store or two; a server may be killed between any two of them.
  */
 
-import { closeSync, ftruncateSync, readSync } from 'node:fs';
+import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import { lastErrno, libc } from '../fuse/libc.ts';
@@ -95,6 +95,18 @@ export function readVitals(fd: number): VitalSigns {
   };
 }
 
+/**
+ * Before the next server starts: what the last one was at is sent again.
+ *
+ * Otherwise one that dies before it has looked at the page would seem to have died of the same request.
+ */
+export function forgetRequests(fd: number): void {
+  const unit = Buffer.alloc(8);
+  writeSync(fd, unit, 0, unit.length, Word.CURRENT * 4);
+  const deferred = Buffer.alloc(MAX_DEFERRED * 8);
+  writeSync(fd, deferred, 0, deferred.length, Word.DEFERRED * 4);
+}
+
 /** The volume server's side. */
 export class Vitals implements Pulse, WriterTable {
   readonly #words: Uint32Array;
@@ -110,9 +122,6 @@ export class Vitals implements Pulse, WriterTable {
     this.#words = new Uint32Array(memory);
     this.#doubles = new Float64Array(memory);
     this.#writers = new SharedWriters(this.#words.subarray(Word.WRITERS));
-    // What a predecessor waited for is sent again.
-    this.#words.fill(0, Word.CURRENT, Word.CURRENT + 2);
-    this.#words.fill(0, Word.DEFERRED, Word.DEFERRED + MAX_DEFERRED * 2);
   }
 
   /** Before INIT is answered: from then on a successor resumes. */
