@@ -6,7 +6,7 @@
 
 import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
-import { diskError } from './disk.ts';
+import { diskError, systemCode } from './disk.ts';
 import type { Disk } from './disk.ts';
 import {
   SEGMENT_HEADER_BYTES,
@@ -45,12 +45,7 @@ export class SegmentWriter {
    * @throws {FsError} ENOSPC, EDQUOT, EIO If it cannot; then no file of that name is left.
    */
   static create(disk: Disk, path: string, header: SegmentHeader): SegmentWriter {
-    let fd: number;
-    try {
-      fd = disk.open(path, 'wx+');
-    } catch (error) {
-      throw diskError(error, `create "${path}"`);
-    }
+    const fd = openNew(disk, path);
     const writer = new SegmentWriter(disk, { header, fd, size: 0 });
     try {
       writer.write(encodeSegmentHeader(header), SEGMENT_HEADER_BYTES);
@@ -122,5 +117,20 @@ export class SegmentWriter {
       this.stuck = diskError(truncateError, 'take back a torn record').message;
     }
     return failure;
+  }
+}
+
+function openNew(disk: Disk, path: string): number {
+  try {
+    try {
+      return disk.open(path, 'wx+');
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+      // A segment that was begun, failed, and could not be removed then: nothing is in it.
+      disk.remove(path);
+      return disk.open(path, 'wx+');
+    }
+  } catch (error) {
+    throw diskError(error, `create "${path}"`);
   }
 }

@@ -89,6 +89,22 @@ describe('a full disk', () => {
     expect(await seenAfterKill(disk)).toEqual([1, 2, 3]);
   });
 
+  test('that keeps a begun segment from being removed is gone on with when there is room', async () => {
+    const disk = new MemoryDisk();
+    const { log } = await openLog(disk, { create: true, segmentBytes: 300 });
+    appendRecords(log, { first: 1, last: 2 });
+    disk.room = 30;
+    disk.onCall = (call) => {
+      if (call === 'remove') throw systemError('EIO', 'unlink');
+    };
+    expect(errnoOf(() => appendOne(log, 3, dataOf(3, 100)))).toBe(Errno.ENOSPC);
+    disk.room = Infinity;
+    disk.onCall = () => {};
+    appendOne(log, 3, dataOf(3, 100));
+    expect(log.segments().length).toBe(2);
+    expect(await seenAfterKill(disk)).toEqual([1, 2, 3]);
+  });
+
   test('makes no log, and leaves no file', async () => {
     const disk = new MemoryDisk();
     disk.room = 40;
