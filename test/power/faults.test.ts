@@ -237,3 +237,28 @@ test.runIf(mayMount)(
     expect((await show()).readOnly).toBeUndefined();
   },
 );
+
+test.runIf(mayMount)(
+  'a server that dies on a full disk is followed by one when there is room',
+  async () => {
+    expect(await writeAndSync('kept', 'first')).toBe('ok');
+    await disk.behave({ capacity: 64 * MIB, foreign: 64 * MIB });
+    const { server } = await daemon.client.getSession(session.id);
+    process.kill(server.pid ?? 0, 'SIGKILL');
+    // By its path: whoever starts a program in a directory waits until that answers.
+    const read = run('cat', [join(session.mount, 'kept')], { timeoutMs: DEADLINE_MS });
+    await eventually(async () => expect(await problem()).toMatch(/No space/), {
+      timeoutMs: DEADLINE_MS,
+    });
+    await disk.behave({});
+    expect((await read).stdout).toBe('first');
+    expect(await writeAndSync('kept', 'second')).toBe('ok');
+    expect((await sh('cat kept')).stdout).toBe('firstsecond');
+  },
+);
+
+/** What `show` says of the session's server. */
+async function problem(): Promise<string | undefined> {
+  const { server } = await daemon.client.getSession(session.id);
+  return server.problem;
+}
