@@ -59,6 +59,7 @@ function print({ kills, upgrades, servers, hibernations, operations, pauses, fai
   console.log(
     `A small write: median ${pauses.medianMs} ms, p99 ${pauses.p99Ms} ms, longest ${pauses.maxMs} ms (${pauses.count})`,
   );
+  console.log(`The longest: ${JSON.stringify(pauses.slowest)}`);
   for (const { at, what, problem } of failures) console.log(`FAILED ${at} ${what}: ${problem}`);
   console.log(`${failures.length} failures, seed ${seed}`);
 }

@@ -43,5 +43,5 @@ try {
     error instanceof Error ? (error.stack ?? '') : String(error),
   );
 }
-const { operations, failures, latenciesMs } = tally;
-process.stdout.write(JSON.stringify({ operations, failures, latenciesMs }));
+const { operations, failures, latenciesMs, slowest } = tally;
+process.stdout.write(JSON.stringify({ operations, failures, latenciesMs, slowest }));

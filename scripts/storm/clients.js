@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const CLIENT = fileURLToPath(new URL('client.js', import.meta.url));
 
 /**
- * @typedef {{ operations: number, failures: { at: string, what: string, problem: string }[], latenciesMs: number[] }} Result
+ * @typedef {{ operations: number, failures: { at: string, what: string, problem: string }[], latenciesMs: number[], slowest: { ms: number, at: string } }} Result
  * @param {string} phase @param {object} plan @param {number} timeoutMs
  * @returns {Promise<Result>} Never rejects.
  */
@@ -47,7 +47,7 @@ export function runClient(phase, plan, timeoutMs) {
 
 function failed(what, problem) {
   const failure = { at: new Date().toISOString(), what, problem };
-  return { operations: 0, failures: [failure], latenciesMs: [] };
+  return { operations: 0, failures: [failure], latenciesMs: [], slowest: { ms: 0, at: '' } };
 }
 
 function killGroup(pid) {

@@ -62,9 +62,10 @@ export class Host {
     }
   }
 
-  /** Has it become the program on disk, under way, with all its servers: which is the same one here. */
-  upgrade() {
-    this.#daemon.kill('SIGHUP');
+  /** How the daemon ended though nobody asked it to; undefined if it runs. */
+  get end() {
+    const { exitCode, signalCode } = this.#daemon;
+    return exitCode === null && signalCode === null ? undefined : (signalCode ?? String(exitCode));
   }
 
   /** Stops it in good order. @returns {Promise<number | null>} Its exit code. */

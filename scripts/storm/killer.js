@@ -25,24 +25,23 @@ const STAY_MS = 2500;
 export const MODES = {
   /** Not at all: what fails then is wrong without a storm. */
   none: { killers: 0, from: 'process', lifeMs: [0, 0], spared: 0 },
-  calm: { from: 'process', lifeMs: [1000, 3000], spared: 0 },
+  calm: { from: 'opening', lifeMs: [1000, 3000], spared: 0 },
   storm: { killers: 2, from: 'opening', lifeMs: [20, 100], spared: 0.1 },
   /** While the log is replayed, while the kernel sends again, while what it sent again is answered. */
   targeted: { killers: 2, from: 'opening', lifeMs: [0, 30], spared: 0.25 },
   /** Also before a line of ours has run. */
   newborn: { killers: 1, from: 'process', lifeMs: [0, 150], spared: 0.25 },
   /** While the daemon and all servers are replaced, again and again. */
-  upgrade: { from: 'process', lifeMs: [200, 4000], spared: 0, upgradeEachMs: [800, 3000] },
+  upgrade: { from: 'opening', lifeMs: [200, 4000], spared: 0, upgradeEachMs: [800, 3000] },
 };
 
 /** How long one that is spared lives, in milliseconds. */
 const SPARED_MS = [150, 700];
 
 export class Killer {
-  kills = 0;
+  /** By mode. @type {Record<string, number>} */
+  kills = {};
   upgrades = 0;
-  /** Of each mode. @type {Record<string, number>} */
-  killsByMode = {};
   /** Servers that were ever seen. */
   seen = new Set();
   #host;
@@ -63,24 +62,26 @@ export class Killer {
     if (mode === undefined) throw new Error(`There is no mode "${name}"`);
     const count = mode.killers ?? this.#sessions.length;
     const isRoving = mode.killers !== undefined;
-    const kills = this.kills;
+    this.kills[name] ??= 0;
     await Promise.all([
-      ...Array.from({ length: count }, (_, index) => this.#hunt({ mode, index, isRoving, endsAt })),
+      ...Array.from({ length: count }, (_, index) =>
+        this.#hunt({ name, mode, index, isRoving, endsAt }),
+      ),
       this.#upgrade(mode, endsAt),
     ]);
-    this.killsByMode[name] = (this.killsByMode[name] ?? 0) + this.kills - kills;
   }
 
   async #upgrade({ upgradeEachMs }, endsAt) {
     if (upgradeEachMs === undefined) return;
     while (Date.now() < endsAt) {
       await delay(this.#random.whole(...upgradeEachMs));
-      this.#host.upgrade();
+      // It becomes the program on disk, which is the same one here, with all its servers.
+      await this.#host.command('upgrade');
       this.upgrades += 1;
     }
   }
 
-  async #hunt({ mode, index, isRoving, endsAt }) {
+  async #hunt({ name, mode, index, isRoving, endsAt }) {
     const count = this.#sessions.length;
     for (let turn = index; Date.now() < endsAt; turn += mode.killers ?? 0) {
       const session = this.#sessions[turn % count] ?? '';
@@ -91,7 +92,7 @@ export class Killer {
         if (pid === undefined) break;
         last = pid;
         await this.#let(pid, mode, stayEndsAt);
-        if (kill(pid)) this.kills += 1;
+        if (kill(pid)) this.kills[name] += 1;
       }
     }
   }

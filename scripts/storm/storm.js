@@ -66,8 +66,10 @@ class Storm {
   #host;
   #plain;
   #failures = [];
+  #facts = { kills: {}, upgrades: 0, servers: 0 };
   #operations = {};
   #latenciesMs = [];
+  #slowest = { ms: 0, at: '', where: '' };
 
   /** @param {StormOptions} options */
   constructor(options, host, plain) {
@@ -76,48 +78,61 @@ class Storm {
     this.#plain = plain;
   }
 
+  /** Never rejects: what stops the storm is the last of its failures. */
   async run() {
-    const { seconds, seed, modes } = this.#options;
+    try {
+      await this.#run();
+    } catch (error) {
+      const end = this.#host.end;
+      if (end !== undefined) this.#fail('daemon', `it has ended: ${end}`);
+      this.#fail('storm', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    this.#failures.push(...findLoggedErrors(this.#host.log));
+    const { seed, seconds } = this.#options;
+    return {
+      seed,
+      seconds,
+      ...this.#facts,
+      operations: this.#operations,
+      pauses: { ...summarize(this.#latenciesMs), slowest: this.#slowest },
+      failures: this.#failures,
+    };
+  }
+
+  async #run() {
     await this.#host.start();
     const sessions = await this.#makeSessions();
     const jobs = await this.#plan(sessions);
     this.#log(`${sessions.length} sessions, ${jobs.length} workloads`);
     await this.#phase(jobs, 'prepare');
+    await this.#storm(jobs, sessions);
+    const counts = await this.#check(jobs, sessions, 'after the storm');
+    Object.assign(this.#facts, counts);
+    for (const { what, problem } of await checkVolumes(this.#host, sessions)) {
+      this.#fail(what, problem);
+    }
+    this.#log('every volume went through fsck; the daemon is started anew');
+    const exitCode = await this.#host.stop();
+    if (exitCode !== 0) this.#fail('daemon', `it ended with ${exitCode}`);
+    await this.#host.start();
+    await this.#check(jobs, sessions, 'after a restart');
+  }
+
+  async #storm(jobs, sessions) {
+    const { seconds, seed, modes } = this.#options;
     const killer = new Killer({
       host: this.#host,
       random: makeRandom(deriveSeed(seed, 'killer')),
       sessions: sessions.map(({ id }) => id),
     });
     const beganAt = Date.now();
-    const endsAt = beganAt + seconds * 1000;
-    const work = this.#work(jobs, endsAt);
+    const work = this.#work(jobs, beganAt + seconds * 1000);
     for (const [index, mode] of modes.entries()) {
       await killer.run(mode, beganAt + ((index + 1) * seconds * 1000) / modes.length);
-      this.#log(`${mode}: ${killer.killsByMode[mode]} kills`);
+      this.#log(`${mode}: ${killer.kills[mode]} kills until ${new Date().toISOString()}`);
     }
     await work;
-    const seen = await this.#check(jobs, sessions, 'after the storm');
-    for (const { what, problem } of await checkVolumes(this.#host, sessions)) {
-      this.#fail(what, problem);
-    }
-    this.#log('every volume went through fsck');
-    this.#log('the daemon is started anew');
-    const exitCode = await this.#host.stop();
-    if (exitCode !== 0) this.#fail('daemon', `it ended with ${exitCode}`);
-    await this.#host.start();
-    await this.#check(jobs, sessions, 'after a restart');
-    this.#failures.push(...findLoggedErrors(this.#host.log));
-    return {
-      seed,
-      seconds,
-      kills: killer.killsByMode,
-      upgrades: killer.upgrades,
-      servers: killer.seen.size,
-      ...seen,
-      operations: this.#operations,
-      pauses: summarize(this.#latenciesMs),
-      failures: this.#failures,
-    };
+    this.#facts = { kills: killer.kills, upgrades: killer.upgrades, servers: killer.seen.size };
   }
 
   /** @returns {Promise<Session[]>} */
@@ -181,11 +196,12 @@ class Storm {
     return seen;
   }
 
-  #note({ session, workload }, phase, { operations, failures, latenciesMs }) {
+  #note({ session, workload }, phase, { operations, failures, latenciesMs, slowest }) {
     const where = `${session.name}/${workload}`;
     if (phase === 'work') {
       this.#operations[where] = (this.#operations[where] ?? 0) + operations;
       for (const latency of latenciesMs) this.#latenciesMs.push(latency);
+      if (slowest.ms > this.#slowest.ms) this.#slowest = { ...slowest, where };
     }
     for (const { at, what, problem } of failures.slice(0, MAX_FAILURES_TOLD)) {
       this.#fail(`${where}, ${phase.trim()}: ${what}`, problem, at);

@@ -15,6 +15,8 @@ export class Tally {
   failures = [];
   /** Of the one small operation, in milliseconds. @type {number[]} */
   latenciesMs = [];
+  /** The longest of them, and when it ended. */
+  slowest = { ms: 0, at: '' };
 
   get isHopeless() {
     return this.failures.length >= MAX_FAILURES;
@@ -37,6 +39,12 @@ export class Tally {
       this.fail(what, error instanceof Error ? error.message : String(error));
       return undefined;
     }
+  }
+
+  /** @param {number} ms */
+  noteLatency(ms) {
+    this.latenciesMs.push(ms);
+    if (ms > this.slowest.ms) this.slowest = { ms: Math.round(ms), at: new Date().toISOString() };
   }
 
   /** @param {string} what @param {unknown} seen @param {unknown} wanted */

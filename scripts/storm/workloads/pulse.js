@@ -20,7 +20,7 @@ export async function work(context) {
     number += 1;
     const beganAt = performance.now();
     tally.attempt('write', () => writeSync(fd, String(number).padStart(10, '0'), 0));
-    tally.latenciesMs.push(performance.now() - beganAt);
+    tally.noteLatency(performance.now() - beganAt);
     // A name that was never asked for, so that the kernel has to ask.
     const found = tally.attempt('lookup', () =>
       lstatSync(`${path}-${number}`, { throwIfNoEntry: false }),
