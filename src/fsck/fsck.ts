@@ -33,7 +33,7 @@ export async function runFsck(options: FsckOptions): Promise<FsckReport> {
   const { volumeDir, entries } = options;
   if (entries !== undefined) return checkInScratch(options);
   takeBackIndex(volumeDir);
-  const lock = IndexLock.take(join(volumeDir, 'index'));
+  const lock = await IndexLock.take(join(volumeDir, 'index'));
   try {
     return await checkInScratch(options);
   } finally {

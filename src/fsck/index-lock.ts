@@ -7,8 +7,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 
-import koffi from 'koffi';
-
 import { SessfsError } from '../shared/errors.ts';
 
 const F_GETLK = 5;
@@ -29,11 +27,13 @@ export class IndexLock {
    * @returns undefined if there is no index to lock.
    * @throws {SessfsError} STORE_LOCKED If another process has the index open.
    */
-  static take(dir: string): IndexLock | undefined {
+  static async take(dir: string): Promise<IndexLock | undefined> {
     if (!fs.existsSync(dir)) return undefined;
+    // Only now: a host on which it cannot be loaded has other commands that say so.
+    const { default: koffi } = await import('koffi');
+    const fcntl = koffi.load('libc.so.6').func('int fcntl(int fd, int command, ...)');
     // As LevelDB opens it: it makes the file where it is missing.
     const fd = fs.openSync(join(dir, 'LOCK'), 'a+', 0o600);
-    const fcntl = koffi.load('libc.so.6').func('int fcntl(int fd, int command, ...)');
     const lock = Buffer.alloc(FLOCK_BYTES);
     lock.writeUInt16LE(F_WRLCK);
     if (fcntl(fd, F_SETLK, 'void *', lock) === 0) return new IndexLock(fd);

@@ -57,7 +57,7 @@ async function findInSegment(session: TestSession, text: string): Promise<number
   return Number(found.split(':')[0]);
 }
 
-describe('a session that is served', () => {
+describe('a session that is served', { timeout: 240_000 }, () => {
   test('is clean under load, again and again, and its clients notice nothing', async () => {
     const { mount } = await start();
     const load = run('/bin/sh', ['-ec', LOAD], { cwd: mount, timeoutMs: LOAD_MS });
@@ -74,7 +74,7 @@ describe('a session that is served', () => {
     expect((await load).code).toBe(0);
     expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
     expect(revisions.at(-1)).toBeGreaterThan(revisions[0] ?? 0);
-  }, 240_000);
+  });
 
   test('gets a new index while its clients wait, and gives the same answers', async () => {
     const session = await start();
@@ -136,7 +136,7 @@ describe('a session that is served', () => {
   });
 });
 
-describe('a session that cannot be served', () => {
+describe('a session that cannot be served', { timeout: 240_000 }, () => {
   test('is checked and repaired through the daemon, and then mounted again', async () => {
     const session = await start();
     const { mount } = session;
