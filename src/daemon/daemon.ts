@@ -214,10 +214,10 @@ export class Daemon {
     const controlFd = duplicateDescriptor(this.#controlFd);
     await this.#control?.close(COMMAND_DRAIN_MS);
     this.#controlFd = controlFd;
-    const { descriptors, servers } = await this.#supervisor.handOver();
-    const all = new Map(descriptors).set(DescriptorName.control, controlFd);
-    if (lock.fd !== undefined) all.set(DescriptorName.lock, lock.fd);
     try {
+      const { descriptors, servers } = await this.#supervisor.handOver();
+      const all = new Map(descriptors).set(DescriptorName.control, controlFd);
+      if (lock.fd !== undefined) all.set(DescriptorName.lock, lock.fd);
       execSelf({ generation: this.generation + 1, descriptors: all, servers });
     } catch (error) {
       await this.#listen();

@@ -5,7 +5,7 @@
 
 import { closeSync } from 'node:fs';
 
-import { pollDescriptor } from '../fuse/libc.ts';
+import { isReadable, pollDescriptor } from '../fuse/libc.ts';
 import type { DescriptorPoll } from '../fuse/libc.ts';
 import { forgetRequests, makeVitals, readVitals } from './vitals.ts';
 import type { VitalSigns } from './vitals.ts';
@@ -18,6 +18,7 @@ export class Connection {
   #answered = -1;
   #current: number | undefined;
   #changedAtMs = performance.now();
+  #stuckSinceMs = performance.now();
 
   /**
    * @param fuse /dev/fuse, mounted.
@@ -37,17 +38,20 @@ export class Connection {
     return performance.now() - this.#changedAtMs;
   }
 
-  /** How long one and the same request is being answered, in milliseconds; 0 if none is. */
+  /** How long requests have waited and none was answered, as far as observe() saw, in milliseconds. */
   get stuckMs(): number {
-    return this.#current === undefined ? 0 : this.quietMs;
+    return performance.now() - this.#stuckSinceMs;
   }
 
   /** Looks whether anything was answered since the last time. */
   observe(): void {
     const { answered, current } = this.signs;
-    if (answered !== this.#answered || current !== this.#current) {
-      this.#changedAtMs = performance.now();
-    }
+    const now = performance.now();
+    const hasChanged = answered !== this.#answered || current !== this.#current;
+    if (hasChanged) this.#changedAtMs = now;
+    // Either it is in the middle of one, or it does not read the next.
+    const isBlocked = current !== undefined || isReadable(this.descriptors.fuse);
+    if (hasChanged || !isBlocked) this.#stuckSinceMs = now;
     this.#answered = answered;
     this.#current = current;
   }
@@ -55,6 +59,7 @@ export class Connection {
   /** What the next server has to know of those before it; undefined for the first. */
   takePredecessor(givenUp: readonly number[]): Predecessor | undefined {
     this.#changedAtMs = performance.now();
+    this.#stuckSinceMs = performance.now();
     if (!this.#hadServer) {
       this.#hadServer = true;
       return undefined;

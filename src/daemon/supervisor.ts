@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { callJson } from '../control/http-client.ts';
 import type { DaemonStatus, SessionRecord } from '../control/protocol.ts';
+import { SessfsError } from '../shared/errors.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { Config } from './config.ts';
 import { DescriptorName } from './handover.ts';
@@ -27,7 +28,9 @@ const CONFIGURE_TIMEOUT_MS = 15_000;
 /** How often sessions are looked after: the grain of idle times, in milliseconds. */
 const TICK_MS = 1_000;
 /** Between two looks at whether work under way has ended, in milliseconds. */
-const QUIET_POLL_MS = 10;
+const QUIET_POLL_MS = 1;
+/** How long to wait for that, in milliseconds. */
+const QUIET_TIMEOUT_MS = 60_000;
 
 export interface SupervisorOptions {
   readonly version: string;
@@ -89,7 +92,17 @@ export class Supervisor {
 
   /** What a successor needs to go on, once nothing is under way: descriptors by name, running servers. */
   async handOver(): Promise<Pick<Handover, 'descriptors' | 'servers'>> {
-    while (this.#sessions.isBusy) await delay(QUIET_POLL_MS);
+    const endsAt = performance.now() + QUIET_TIMEOUT_MS;
+    while (this.#sessions.isBusy) {
+      if (performance.now() > endsAt) {
+        throw new SessfsError(
+          'FAILED',
+          `Cannot hand over: sessions were still being changed after ${QUIET_TIMEOUT_MS / 1000} s`,
+          { hint: 'Try again when mounts, repairs and the like are over' },
+        );
+      }
+      await delay(QUIET_POLL_MS);
+    }
     const descriptors = new Map<string, number>();
     const servers = new Map<string, RunningServer>();
     for (const [id, server] of this.#sessions.servers) {

@@ -39,7 +39,9 @@ interface Libc {
   waitpid(pid: number, status: Uint8Array, options: number): number;
   flock(fd: number, operation: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
+  /** Closed on exec, as the original mostly is. */
   dup(fd: number): number;
+  poll(descriptors: Uint8Array, count: number, timeoutMs: number): number;
   /** prctl(2) with PR_SET_PDEATHSIG. */
   setParentDeathSignal(signal: number): number;
 }
@@ -48,6 +50,8 @@ const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const PR_SET_PDEATHSIG = 1;
+const POLLIN = 1;
+const F_DUPFD_CLOEXEC = 1030;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const PROT_READ_WRITE = 3;
@@ -110,7 +114,8 @@ function load(): Libc {
     setDescriptorFlags: (fd, flags) => fcntl(fd, F_SETFD, flags),
     flock: library.func('flock', 'int', ['int', 'int']),
     bind: library.func('bind', 'int', ['int', 'void *', 'uint32']),
-    dup: library.func('dup', 'int', ['int']),
+    dup: (fd) => fcntl(fd, F_DUPFD_CLOEXEC, 0),
+    poll: library.func('poll', 'int', ['void *', 'ulong', 'int']),
     setParentDeathSignal: (signal) => prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0),
     memfdCreate: library.func('memfd_create', 'int', ['str', 'uint']),
     mapShared: (fd, length) => {
@@ -130,6 +135,15 @@ export interface DescriptorPoll {
 /** Calls back for as long as there is something to read, or the other end is gone. */
 export function pollDescriptor(fd: number, onReadable: () => void): DescriptorPoll {
   return koffi().node.poll(fd, { readable: true, disconnect: true }, onReadable);
+}
+
+/** Whether a read would find something right now. */
+export function isReadable(fd: number): boolean {
+  // struct pollfd.
+  const wanted = Buffer.alloc(8);
+  wanted.writeInt32LE(fd, 0);
+  wanted.writeInt16LE(POLLIN, 4);
+  return libc().poll(wanted, 1, 0) > 0 && (wanted.readInt16LE(6) & POLLIN) !== 0;
 }
 
 /** koffi carries errno over from the pool's thread to the callback. */
