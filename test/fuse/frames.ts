@@ -6,6 +6,8 @@
 
 const HEADER_BYTES = 40;
 const RESEND_BIT = 1n << 63n;
+/** Above every pid that Linux gives: nobody comes and goes under it while a test runs. */
+const NOBODYS_PID = 2 ** 22 + 1;
 
 export interface FrameOptions {
   readonly opcode: number;
@@ -28,7 +30,7 @@ export function frame(options: FrameOptions): Buffer {
   message.writeBigUInt64LE(BigInt(options.nodeid ?? 1), 16);
   message.writeUInt32LE(1000, 24);
   message.writeUInt32LE(1001, 28);
-  message.writeUInt32LE(4242, 32);
+  message.writeUInt32LE(NOBODYS_PID, 32);
   body.copy(message, HEADER_BYTES);
   return message;
 }
