@@ -14,6 +14,7 @@ import type { StoreLayout } from '../daemon/store-layout.ts';
 import { StoreLock } from '../daemon/store-lock.ts';
 import { decodeEntries } from '../fsck/entry-stream.ts';
 import { runFsck } from '../fsck/fsck.ts';
+import { keepHeapSmall } from '../shared/heap.ts';
 import type { FsckReport, Progress } from '../fsck/report.ts';
 import { EXIT_CODES, SessfsError } from '../shared/errors.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
@@ -42,6 +43,7 @@ export function addFsck(program: Command): void {
 }
 
 async function run(name: string, options: FsckCommandOptions): Promise<void> {
+  keepHeapSmall();
   // What a check has written aside goes when this process does.
   process.once('SIGTERM', () => process.exit(TERMINATED));
   const progress = startProgress();

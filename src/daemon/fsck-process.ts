@@ -9,12 +9,14 @@ import { decodeTrusted } from '../control/json.ts';
 import { encodeWireError } from '../control/wire-error.ts';
 import { runFsck } from '../fsck/fsck.ts';
 import { libc } from '../fuse/libc.ts';
+import { keepHeapSmall } from '../shared/heap.ts';
 import type { FsckRun } from './fsck-run.ts';
 
 const SIGKILL = 9;
 
 async function main(): Promise<void> {
   const run = decodeTrusted<FsckRun>(process.argv[2] ?? '{}');
+  keepHeapSmall();
   dieWith(run.parent);
   let reply: object;
   try {
