@@ -10,7 +10,7 @@ import type { Name, NodeId } from '../../src/shared/brands.ts';
 import { Errno } from '../../src/shared/errno.ts';
 import { FsError } from '../../src/shared/errors.ts';
 import { Bench } from './fake-device.ts';
-import { frame, parseReply, text, u32, u64 } from './frames.ts';
+import { frame, NOBODYS_PID, parseReply, text, u32, u64 } from './frames.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 
 const request = { unique: 2, resent: false, uid: 7, gid: 8, pid: 9 };
@@ -96,7 +96,7 @@ describe('the request', () => {
     });
     new Bench(fs).ask({ ...lookup('a'), unique: 2 ** 40 + 2 });
     expect(seen).toMatchObject([
-      { unique: 2 ** 40 + 2, resent: false, uid: 1000, gid: 1001, pid: 4242 },
+      { unique: 2 ** 40 + 2, resent: false, uid: 1000, gid: 1001, pid: NOBODYS_PID },
     ]);
   });
 

@@ -7,7 +7,7 @@
 const HEADER_BYTES = 40;
 const RESEND_BIT = 1n << 63n;
 /** Above every pid that Linux gives: nobody comes and goes under it while a test runs. */
-const NOBODYS_PID = 2 ** 22 + 1;
+export const NOBODYS_PID = 2 ** 22 + 1;
 
 export interface FrameOptions {
   readonly opcode: number;
