@@ -7,6 +7,7 @@
  *   --modes A,B     calm, storm, targeted, newborn, upgrade, none; one after the other (default: the first
  *                   five)
  *   --only A,B      only these workloads
+ *   --log FILE      keep what the daemon logged
  *   --json          print the report as JSON
  *
  * Exit code 0: nothing was lost, nothing came twice, nothing failed.
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     modes: { type: 'string', default: 'calm,storm,targeted,newborn,upgrade' },
     only: { type: 'string' },
+    log: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -46,6 +48,7 @@ const report = await runStorm({
   seed,
   modes: listOf(values.modes, Object.keys(MODES), 'mode'),
   ...(values.only === undefined ? {} : { workloads: listOf(values.only, WORKLOADS, 'workload') }),
+  ...(values.log === undefined ? {} : { logFile: values.log }),
   log: (text) => console.error(`${elapsed()}  ${text}`),
 });
 if (values.json) console.log(JSON.stringify(report));

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const CLIENT = fileURLToPath(new URL('client.js', import.meta.url));
 
 /**
- * @typedef {{ operations: number, failures: { at: string, what: string, problem: string }[], latenciesMs: number[], slowest: { ms: number, at: string } }} Result
+ * @typedef {{ operations: number, failures: { at: string, what: string, problem: string }[], latenciesMs: number[], slowest: { ms: number, at: string }, hangs?: true }} Result
  * @param {string} phase @param {object} plan @param {number} timeoutMs
  * @returns {Promise<Result>} Never rejects.
  */
@@ -28,7 +28,7 @@ export function runClient(phase, plan, timeoutMs) {
     const timer = setTimeout(() => {
       const where = describeGroup(child.pid ?? 0);
       killGroup(child.pid ?? 0);
-      resolve(failed('hangs', `${where} ${errors.slice(-1000)}`));
+      resolve({ ...failed('hangs', `${where} ${errors.slice(-1000)}`), hangs: true });
     }, timeoutMs);
     child.once('error', (error) => {
       clearTimeout(timer);

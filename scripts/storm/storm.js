@@ -5,7 +5,7 @@
  * Rule: nothing may go wrong. There is no kind of failure that is expected, retried or left out.
  */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkSessions, checkVolumes, findLoggedErrors } from './checks.js';
@@ -15,7 +15,7 @@ import { Killer } from './killer.js';
 import { deriveSeed, makeRandom } from './random.js';
 
 /** After the storm each client ends the round that it has begun; then it counts as hung. */
-const GRACE_MS = 180_000;
+const GRACE_MS = 120_000;
 const PHASE_TIMEOUT_MS = 180_000;
 /** Clients that check at the same time. */
 const CHECKS_AT_ONCE = 2;
@@ -46,7 +46,7 @@ const MIXED = ['names', 'append', 'random-writes', 'versions', 'syncing', 'pulse
 /**
  * @typedef {{ name: string, workloads: string[], id: string, mount: string }} Session
  * @typedef {{ workload: string, processes: number, session: Session, dir: string, plain: string, seed: number }} Job
- * @typedef {{ seconds: number, seed: number, modes: string[], workloads?: string[], log?: (text: string) => void }} StormOptions
+ * @typedef {{ seconds: number, seed: number, modes: string[], workloads?: string[], logFile?: string, log?: (text: string) => void }} StormOptions
  */
 
 /** @param {StormOptions} options */
@@ -88,7 +88,8 @@ class Storm {
       this.#fail('storm', error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
     this.#failures.push(...findLoggedErrors(this.#host.log));
-    const { seed, seconds } = this.#options;
+    const { seed, seconds, logFile } = this.#options;
+    if (logFile !== undefined) writeFileSync(logFile, this.#host.log.join('\n'));
     return {
       seed,
       seconds,
@@ -171,9 +172,18 @@ class Storm {
     );
     const runs = clients.map(async ({ job, worker }) => {
       const timeoutMs = endsAt - Date.now() + GRACE_MS;
-      this.#note(job, 'work', await runClient('work', { ...job, worker, endsAt }, timeoutMs));
+      const result = await runClient('work', { ...job, worker, endsAt }, timeoutMs);
+      this.#note(job, 'work', result);
+      if (result.hangs) await this.#tellServer(job);
     });
     await Promise.all(runs);
+  }
+
+  async #tellServer({ session }) {
+    const status = await this.#host.command('status');
+    const { server } = status.sessions.find(({ id }) => id === session.id) ?? {};
+    const pid = this.#host.servers().get(session.id);
+    this.#log(`${session.name} has process ${pid}, its status is ${JSON.stringify(server)}`);
   }
 
   /** One phase of every workload, a few at a time. */

@@ -317,7 +317,9 @@ export class SessionServer {
   #sleep(record: SessionRecord): void {
     this.#phase = 'hibernated';
     this.#problem = undefined;
-    this.#connection?.watch(() => this.#deps.inTurn(() => this.#onKnock(record)));
+    const knock = (): void => this.#deps.inTurn(() => this.#onKnock(record));
+    // A server that was killed while it drained left requests that only another one is sent again.
+    return this.#connection?.signs.isDrained === true ? this.#connection.watch(knock) : knock();
   }
 
   /** Somebody uses the mount of a sleeping session, or has taken it away. */

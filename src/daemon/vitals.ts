@@ -32,6 +32,7 @@ const Word = {
   SINCE: 4,
   CURRENT: 6,
   ANSWERED: 8,
+  DRAINED: 10,
   DEFERRED: 16,
   WRITERS: 128,
 };
@@ -50,6 +51,8 @@ export interface VitalSigns {
   readonly deferred: readonly number[];
   /** Requests answered since the connection began. */
   readonly answered: number;
+  /** The last server ended with everything answered that it had read. */
+  readonly isDrained: boolean;
 }
 
 /** @returns The descriptor of a page for one connection. */
@@ -92,6 +95,7 @@ export function readVitals(fd: number): VitalSigns {
     current: current === 0 ? undefined : current,
     deferred,
     answered: bytes.readDoubleLE(Word.ANSWERED * 4),
+    isDrained: word(Word.DRAINED) !== 0,
   };
 }
 
@@ -120,6 +124,7 @@ export class Vitals implements Pulse, WriterTable {
       throw new SessfsError('FAILED', `Cannot map shared memory: ${errnoName(lastErrno())}`);
     }
     this.#words = new Uint32Array(memory);
+    this.#words[Word.DRAINED] = 0;
     this.#doubles = new Float64Array(memory);
     this.#writers = new SharedWriters(this.#words.subarray(Word.WRITERS));
   }
@@ -132,6 +137,11 @@ export class Vitals implements Pulse, WriterTable {
     words[Word.MAX_READ] = info.maxReadBytes;
     this.#doubles[Word.SINCE / 2] = since;
     words[Word.CONNECTED] = 1;
+  }
+
+  /** Everything that was read is answered, and nothing more is read. */
+  drained(): void {
+    this.#words[Word.DRAINED] = 1;
   }
 
   begin(uniqueLow: number, uniqueHigh: number): void {

@@ -149,7 +149,11 @@ async function openKernelFrontend(
   const ended = connection.run();
   // A mount that is gone before it began is told by `ended`.
   await Promise.race([connected, ended]);
-  return { ended, stats: () => connection.stats(), stop: () => connection.stop() };
+  const stop = async (): Promise<void> => {
+    await connection.stop();
+    vitals.drained();
+  };
+  return { ended, stats: () => connection.stats(), stop };
 }
 
 async function openNativeFrontend(

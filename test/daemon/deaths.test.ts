@@ -16,7 +16,14 @@ interface Signs {
 
 function death({ answered = 0, current, deferred = [] }: Signs, wasKilled = false): Death {
   return {
-    signs: { connection: undefined, since: 0 as Revision, current, deferred, answered },
+    signs: {
+      connection: undefined,
+      since: 0 as Revision,
+      current,
+      deferred,
+      answered,
+      isDrained: false,
+    },
     wasKilled,
   };
 }

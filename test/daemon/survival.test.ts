@@ -202,6 +202,19 @@ describe('an idle session', () => {
     expect((await daemon.client.log(id, 'file')).versions).toHaveLength(1);
   });
 
+  test('is woken at once if its server is killed before it has answered everything', async () => {
+    const daemon = await start({ config: { hibernateAfterSeconds: 1 }, env: SABOTAGE });
+    const { id, mount } = await daemon.createSession();
+    const { pid } = await serverOf(daemon, id);
+    const waiting = run('ls', [`${mount}/wait`], { timeoutMs: SHORT_MS });
+    // It is being sent to sleep, and cannot: that lookup waits.
+    await eventually(async () => expect((await serverOf(daemon, id)).pid).toBeUndefined(), {
+      timeoutMs: SHORT_MS,
+    });
+    process.kill(pid ?? 0, 'SIGKILL');
+    expect((await waiting).stderr).toContain('No such file');
+  });
+
   test('keeps files open, and cuts what is not yet a version before it sleeps', async () => {
     const daemon = await start({ config: { hibernateAfterSeconds: 1 } });
     const { id, mount } = await daemon.createSession();

@@ -27,6 +27,15 @@ test('a server that dies tells at which request it was, and which ones waited', 
   expect(readVitals(fd)).toMatchObject({ current: undefined, deferred: [], answered: 1 });
 });
 
+test('a server that has answered everything is told from one that was killed', () => {
+  const fd = page();
+  expect(readVitals(fd).isDrained).toBe(false);
+  new Vitals(fd).drained();
+  expect(readVitals(fd).isDrained).toBe(true);
+  new Vitals(fd).begin(6, 0);
+  expect(readVitals(fd).isDrained).toBe(false);
+});
+
 test('servers that die before they serve are not taken to have died of the last request', () => {
   const fd = page();
   const deaths = new Deaths();
