@@ -220,6 +220,7 @@ export class Daemon {
       if (lock.fd !== undefined) all.set(DescriptorName.lock, lock.fd);
       execSelf({ generation: this.generation + 1, descriptors: all, servers });
     } catch (error) {
+      this.#supervisor.takeBack();
       await this.#listen();
       this.#manager?.ready();
       throw error;

@@ -42,6 +42,8 @@ export class Sessions {
   isStopping = false;
   readonly #servers = new Map<string, SessionServer>();
   readonly #turns = new Turns();
+  /** What has happened meanwhile, while that is put off. */
+  #held: { id: string; work: () => Promise<void> }[] | undefined;
 
   constructor(options: SessionsOptions) {
     this.options = options;
@@ -102,15 +104,37 @@ export class Sessions {
         config: () => this.config,
         onUnmountedOutside: (gone) => this.#markUnmounted(gone),
         onConnection: (of, connection) => this.#keepDescriptors(of, connection),
-        inTurn: (work) => {
-          this.#turns.run(id, work).catch((error: unknown) => {
-            logger.error({ session: id, err: error }, 'Cannot follow the end of a volume server');
-          });
-        },
+        inTurn: (work) => this.#follow(id, work),
       });
       this.#servers.set(id, server);
     }
     return server;
+  }
+
+  /**
+   * Puts off what follows from deaths and knocks, so that there is a moment in which nothing is under way.
+   *
+   * Where servers die all the time there would be none. A successor finds out by itself what happened.
+   */
+  holdEvents(): void {
+    this.#held ??= [];
+  }
+
+  releaseEvents(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { id, work } of held) this.#follow(id, work);
+  }
+
+  #follow(id: string, work: () => Promise<void>): void {
+    if (this.#held !== undefined) {
+      this.#held.push({ id, work });
+      return;
+    }
+    this.#turns.run(id, work).catch((error: unknown) => {
+      const { logger } = this.options;
+      logger.error({ session: id, err: error }, 'Cannot follow the end of a volume server');
+    });
   }
 
   /** Mounts and serves a session; its turn is the caller's. */

@@ -92,6 +92,7 @@ export class Supervisor {
 
   /** What a successor needs to go on, once nothing is under way: descriptors by name, running servers. */
   async handOver(): Promise<Pick<Handover, 'descriptors' | 'servers'>> {
+    this.#sessions.holdEvents();
     const endsAt = performance.now() + QUIET_TIMEOUT_MS;
     while (this.#sessions.isBusy) {
       if (performance.now() > endsAt) {
@@ -114,6 +115,11 @@ export class Supervisor {
       servers.set(id, { pid: process.pid, eventFd: process.eventFd });
     }
     return { descriptors, servers };
+  }
+
+  /** There is no successor after all. */
+  takeBack(): void {
+    this.#sessions.releaseEvents();
   }
 
   /** Ends volume servers of a daemon before this one: their volumes and connections are ours now. */

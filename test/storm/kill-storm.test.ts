@@ -30,6 +30,7 @@ interface Report {
   readonly seed: number;
   readonly kills: Readonly<Record<string, number>>;
   readonly operations: Readonly<Record<string, number>>;
+  readonly upgrades: number;
   readonly pauses: object;
   readonly failures: readonly { readonly what: string; readonly problem: string }[];
 }
@@ -52,6 +53,7 @@ test.runIf(canRun({ tools: ['git', 'npm', 'sqlite3'] }))(
       seed: report.seed,
       failures: [],
     });
+    expect(report.upgrades).toBeGreaterThan(0);
     for (const [where, count] of Object.entries(operations)) {
       expect(`${where}: ${count > 0}`).toBe(`${where}: true`);
     }
