@@ -125,7 +125,7 @@ function send(options: CallOptions): Promise<IncomingMessage> {
     const timer = setTimeout(() => request.destroy(timeoutError(options)), timeoutMs);
     request.once('error', (error) => {
       clearTimeout(timer);
-      reject(error instanceof SessfsError ? error : unreachableError(socketPath, error));
+      reject(error instanceof SessfsError ? error : brokenError(options, error));
     });
     request.end(body);
   });
@@ -137,6 +137,18 @@ function timeoutError({ method, path, timeoutMs }: CallOptions): SessfsError {
     `Cannot ${method} ${path}: no reply in ${timeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS} ms`,
     { hint: 'Look at the log of the daemon; "sessfs status" tells whether it answers' },
   );
+}
+
+/** The connection failed, perhaps only after the request was understood. */
+function brokenError({ socketPath, method, path }: CallOptions, error: Error): SessfsError {
+  const code = 'code' in error ? error.code : undefined;
+  if (method === 'GET' || (code !== 'ECONNRESET' && code !== 'EPIPE')) {
+    return unreachableError(socketPath, error);
+  }
+  return new SessfsError('FAILED', `No reply to ${method} ${path}: ${error.message}`, {
+    hint: 'It may have been carried out all the same: look before you repeat it (sessfs log, list, status)',
+    cause: error,
+  });
 }
 
 function unreachableError(socketPath: string, error: Error): SessfsError {

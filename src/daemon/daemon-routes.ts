@@ -102,7 +102,7 @@ async function forward(commands: SessionCommands, target: ForwardTarget): Promis
       onward.once('error', (error) => {
         reject(
           new SessfsError('FAILED', `Cannot reach the volume server: ${error.message}`, {
-            hint: 'It may have just ended: try again, and look at the log of the daemon',
+            hint: 'It may have just ended, and have done it all the same: look before you repeat what changes files',
             cause: error,
           }),
         );

@@ -12,6 +12,8 @@ import type { VitalSigns } from './vitals.ts';
 const CRASHES_TO_GIVE_UP = 3;
 /** Likewise for SIGKILL: somebody else's, mostly, but also how the kernel ends what takes all memory. */
 const KILLS_TO_GIVE_UP = 8;
+/** Likewise for a request that waited while nothing at all was answered, a minute or so with the waits. */
+const KILLS_TO_GIVE_UP_WAITING = 20;
 /** The first wait after deaths without progress; it doubles, up to the last one; in milliseconds. */
 const FIRST_DELAY_MS = 50;
 const LAST_DELAY_MS = 5_000;
@@ -54,13 +56,19 @@ export class Deaths {
     this.#answered = answered;
     if (signs === undefined) return [];
     const suspects = new Set(signs.current === undefined ? [] : [signs.current]);
-    // One that waits was not what a SIGKILL from outside hit; it may be what a crash came from.
-    if (!wasKilled) for (const unique of signs.deferred) suspects.add(unique);
+    // One that waits was hardly what a SIGKILL from outside hit; it may be what a crash came from.
+    const isStuck = this.#inARow > 0;
+    if (!wasKilled || isStuck) for (const unique of signs.deferred) suspects.add(unique);
     if (suspects.size === 0) return [];
     const counts = new Map<number, number>();
-    const limit = wasKilled ? KILLS_TO_GIVE_UP : CRASHES_TO_GIVE_UP;
     for (const unique of suspects) counts.set(unique, (this.#suspects.get(unique) ?? 0) + 1);
-    const guilty = [...counts].filter(([, count]) => count >= limit).map(([unique]) => unique);
+    const limitOf = (unique: number): number => {
+      if (!wasKilled) return CRASHES_TO_GIVE_UP;
+      return unique === signs.current ? KILLS_TO_GIVE_UP : KILLS_TO_GIVE_UP_WAITING;
+    };
+    const guilty = [...counts]
+      .filter(([unique, count]) => count >= limitOf(unique))
+      .map(([unique]) => unique);
     for (const unique of guilty) counts.delete(unique);
     this.#suspects = counts;
     this.#givenUp = [...this.#givenUp, ...guilty].slice(-MAX_GIVEN_UP);

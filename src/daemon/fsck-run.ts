@@ -30,11 +30,14 @@ export function fsckRoute(commands: SessionCommands, layout: StoreLayout): Route
   return {
     on: 'POST /v1/sessions/:id/fsck',
     handle: async ({ params, body }) => ({
-      json: await commands.maintain(params['id'] ?? '', (record) =>
-        runFsckProcess(record, layout, {
-          repair: body['repair'] === true,
-          rebuildIndex: body['rebuildIndex'] === true,
-        }),
+      json: await commands.maintain(
+        params['id'] ?? '',
+        (record) =>
+          runFsckProcess(record, layout, {
+            repair: body['repair'] === true,
+            rebuildIndex: body['rebuildIndex'] === true,
+          }),
+        ({ status }) => body['repair'] === true && status === 'repaired',
       ),
     }),
   };

@@ -141,12 +141,26 @@ export class SessionCommands {
     });
   }
 
-  /** Runs work that needs a volume alone; who uses the mount waits meanwhile. */
-  async maintain<T>(session: string, work: (record: SessionRecord) => Promise<T>): Promise<T> {
+  /**
+   * Runs work that needs a volume alone; who uses the mount waits meanwhile.
+   *
+   * @param changesTree What the kernel has cached of the mount may be wrong after it: it is made anew.
+   */
+  async maintain<T>(
+    session: string,
+    work: (record: SessionRecord) => Promise<T>,
+    changesTree: (result: T) => boolean,
+  ): Promise<T> {
     const { id } = this.#sessions.getRecord(session);
     return this.#sessions.inTurn(id, async () => {
       const record = this.#sessions.getRecord(id);
-      return this.#sessions.server(id).withServerStopped(record, () => work(record));
+      const server = this.#sessions.server(id);
+      const result = await server.withServerStopped(record, () => work(record));
+      if (server.isMounted && changesTree(result)) {
+        await server.unmount(record);
+        await this.#sessions.mountRecord(record);
+      }
+      return result;
     });
   }
 

@@ -6,27 +6,28 @@
  * no two transitions of one session overlap.
  */
 
-import { existsSync } from 'node:fs';
-
 import type { Logger } from 'pino';
 
-import { sourceOf } from '../control/session-mounts.ts';
 import type { ServerInfo, SessionRecord } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { Config } from './config.ts';
 import { Connection } from './session-connection.ts';
 import { Deaths } from './deaths.ts';
 import type { MountPort } from './mount-port.ts';
-import { volumeDir, volumeSocket } from './store-layout.ts';
+import type { Reserve } from './reserve.ts';
+import { volumeSocket } from './store-layout.ts';
 import type { StoreLayout } from './store-layout.ts';
 import { ServerDied, VolumeProcess } from './volume-process.ts';
 import type { Exit } from './volume-process.ts';
+import { planServer } from './volume-server-options.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
 
 /** How long a server without a mount waits for the next command, in milliseconds. */
 const DETACHED_IDLE_MS = 30_000;
 /** Without a request for so long a session is idle, in milliseconds. */
 const IDLE_MS = 3_000;
+/** What LevelDB and the system say of a full disk. */
+const NO_SPACE = /no space left|ENOSPC/i;
 /** Errors that another try cannot mend: the mount goes, with the reason, rather than hang for ever. */
 const FINAL_ERRORS: ReadonlySet<string> = new Set([
   'LOG_CORRUPT',
@@ -37,6 +38,7 @@ const FINAL_ERRORS: ReadonlySet<string> = new Set([
 export interface SessionServerDeps {
   readonly layout: StoreLayout;
   readonly mounts: MountPort;
+  readonly reserve: Reserve;
   readonly serverScript: string;
   readonly logger: Logger;
   readonly config: () => Config;
@@ -311,7 +313,8 @@ export class SessionServer {
   #mayHibernate(connection: Connection): boolean {
     const { hibernateAfterSeconds } = this.#deps.config();
     if (hibernateAfterSeconds === 0 || this.#users > 0 || this.#process === undefined) return false;
-    return connection.quietMs >= hibernateAfterSeconds * 1000;
+    // On a full disk it could not be started again.
+    return connection.quietMs >= hibernateAfterSeconds * 1000 && this.#deps.reserve.hasRoom;
   }
 
   #sleep(record: SessionRecord): void {
@@ -333,28 +336,15 @@ export class SessionServer {
     const config = this.#deps.config();
     const connection = serve === 'kernel' ? this.#connection : undefined;
     connection?.unwatch();
-    const dir = volumeDir(this.#deps.layout, record.id);
     const process = await VolumeProcess.start({
       script: this.#deps.serverScript,
       descriptors: connection?.descriptors,
-      server: {
-        sessionId: record.id,
-        volumeId: record.volumeId,
-        dir,
-        // INVARIANT: the first server makes the volume and no later one: a lost log is not made anew, empty.
-        isNew: !existsSync(dir),
-        socketPath: this.socketPath,
+      server: planServer(record, {
+        layout: this.#deps.layout,
+        config,
         serve,
-        mountPoint: record.mountPoint,
-        fsName: sourceOf(record.id, this.#deps.layout.root),
-        options: record.options,
-        uid: record.uid,
-        gid: record.gid,
-        cutIntervalSeconds: config.cutIntervalSeconds,
-        stopTimeoutSeconds: config.stopTimeoutSeconds,
-        logLevel: config.logLevel,
         predecessor: connection?.takePredecessor(this.#deaths.givenUp),
-      },
+      }),
     });
     this.#follow(record, process);
   }
@@ -428,6 +418,11 @@ export class SessionServer {
         return;
       }
       this.#deps.logger.error({ session: this.#id, err: error }, 'The volume server did not start');
+      if (NO_SPACE.test(reason) && this.#deps.reserve.release()) {
+        this.#deps.logger.warn({ session: this.#id }, 'The disk is full: the reserve is given up');
+        await this.#recover(record);
+        return;
+      }
       const wasKilled = error instanceof ServerDied && error.exit.wasKilled;
       await this.#recoverLater(record, reason, wasKilled);
     }

@@ -14,6 +14,7 @@ import { DescriptorName } from './handover.ts';
 import { prepareDefaultMountPoint } from './mount-point.ts';
 import type { MountPort } from './mount-port.ts';
 import { Registry } from './registry.ts';
+import { Reserve } from './reserve.ts';
 import type { ServiceManager } from './service-manager.ts';
 import type { Connection } from './session-connection.ts';
 import { SessionServer } from './session-server.ts';
@@ -37,6 +38,7 @@ export interface SessionsOptions {
 export class Sessions {
   readonly options: SessionsOptions;
   readonly registry: Registry;
+  readonly reserve: Reserve;
   config: Config;
   /** The daemon ends: what is mounted now would outlive it. */
   isStopping = false;
@@ -48,6 +50,7 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.options = options;
     this.config = options.config;
+    this.reserve = new Reserve(options.layout.root);
     this.registry = Registry.open(options.layout.sessionsDir);
   }
 
@@ -99,6 +102,7 @@ export class Sessions {
       server = new SessionServer(id, {
         layout,
         mounts,
+        reserve: this.reserve,
         serverScript,
         logger,
         config: () => this.config,

@@ -53,7 +53,9 @@ export class Supervisor {
 
   /** Looks after the sessions from here on. */
   start(): void {
+    this.#sessions.reserve.restore();
     this.#ticker = setInterval(() => {
+      this.#sessions.reserve.restore();
       for (const [id, server] of this.#sessions.servers) {
         const record = server.isRunning ? this.#sessions.registry.find(id) : undefined;
         if (record !== undefined) server.tick(record);

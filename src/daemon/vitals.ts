@@ -149,9 +149,13 @@ export class Vitals implements Pulse, WriterTable {
     this.#words[Word.CURRENT + 1] = uniqueHigh;
   }
 
-  end(): void {
+  end(isDone: boolean): void {
     this.#words[Word.CURRENT] = 0;
     this.#words[Word.CURRENT + 1] = 0;
+    if (isDone) this.#countAnswer();
+  }
+
+  #countAnswer(): void {
     const answered = Word.ANSWERED / 2;
     this.#doubles[answered] = (this.#doubles[answered] ?? 0) + 1;
   }
@@ -162,6 +166,7 @@ export class Vitals implements Pulse, WriterTable {
 
   settled(uniqueLow: number, uniqueHigh: number): void {
     this.#replaceDeferred(uniqueLow, uniqueHigh, 0, 0);
+    this.#countAnswer();
   }
 
   #replaceDeferred(low: number, high: number, newLow: number, newHigh: number): void {

@@ -5,11 +5,16 @@
  * Everything later goes over the volume's socket, so that it works for a supervisor started anew.
  */
 
-import type { SessionOptions } from '../control/protocol.ts';
+import { existsSync } from 'node:fs';
+
+import type { SessionOptions, SessionRecord } from '../control/protocol.ts';
+import { sourceOf } from '../control/session-mounts.ts';
 import type { WireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import type { Revision } from '../shared/brands.ts';
-import type { LogLevel } from './config.ts';
+import type { Config, LogLevel } from './config.ts';
+import { volumeDir, volumeSocket } from './store-layout.ts';
+import type { StoreLayout } from './store-layout.ts';
 
 /** The descriptor of /dev/fuse in a volume server. */
 export const FUSE_FD = 3;
@@ -38,6 +43,38 @@ export interface VolumeServerOptions {
   readonly logLevel: LogLevel;
   /** The connection has had a server before this one: what it left. Undefined for the first. */
   readonly predecessor: Predecessor | undefined;
+}
+
+/** What to tell the next server of a session. */
+export function planServer(
+  record: SessionRecord,
+  plan: {
+    readonly layout: StoreLayout;
+    readonly config: Config;
+    readonly serve: VolumeServerOptions['serve'];
+    readonly predecessor: Predecessor | undefined;
+  },
+): VolumeServerOptions {
+  const { layout, config, serve, predecessor } = plan;
+  const dir = volumeDir(layout, record.id);
+  return {
+    sessionId: record.id,
+    volumeId: record.volumeId,
+    dir,
+    // INVARIANT: the first server makes the volume and no later one: a lost log is not made anew, empty.
+    isNew: !existsSync(dir),
+    socketPath: volumeSocket(layout, record.id),
+    serve,
+    mountPoint: record.mountPoint,
+    fsName: sourceOf(record.id, layout.root),
+    options: record.options,
+    uid: record.uid,
+    gid: record.gid,
+    cutIntervalSeconds: config.cutIntervalSeconds,
+    stopTimeoutSeconds: config.stopTimeoutSeconds,
+    logLevel: config.logLevel,
+    predecessor,
+  };
 }
 
 export interface Predecessor {

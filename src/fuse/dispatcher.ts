@@ -137,7 +137,7 @@ export class Dispatcher implements Exchange {
     if (result !== DEFERRED && result !== NO_REPLY) {
       this.#send(this.reply, result, uniqueLow, uniqueHigh);
     }
-    pulse?.end();
+    pulse?.end(result !== DEFERRED);
     if (result !== DEFERRED) this.stats.end(opcode, beganAt);
   }
 

@@ -9,8 +9,12 @@
 export interface Pulse {
   /** Before a request is run. */
   begin(uniqueLow: number, uniqueHigh: number): void;
-  /** After it was answered, deferred, or needed no answer: from here on its death is not its fault. */
-  end(): void;
+  /**
+   * After it was answered, deferred, or needed no answer: from here on a death is not its fault.
+   *
+   * @param isDone It was not deferred.
+   */
+  end(isDone: boolean): void;
   /** A request that has begun will be answered later. */
   deferred(uniqueLow: number, uniqueHigh: number): void;
   /** The answer of a deferred request has been sent. */

@@ -90,10 +90,16 @@ describe('a request', () => {
     expect(deaths.add(death({ current: 7 }))).toEqual([7]);
   });
 
-  test('that waits is suspected of crashes, never of a kill from outside', () => {
+  test('that waits is suspected of crashes, and of kills only while nothing is answered', () => {
+    const lucky = new Deaths();
+    for (let answered = 1; answered < 50; answered += 1) {
+      lucky.add(death({ answered, deferred: [7] }, true));
+    }
+    expect(lucky.givenUp).toEqual([]);
     const killed = new Deaths();
-    for (let count = 0; count < 50; count += 1) killed.add(death({ deferred: [7] }, true));
-    expect(killed.givenUp).toEqual([]);
+    for (let count = 0; count < 19; count += 1) killed.add(death({ deferred: [7] }, true));
+    expect([killed.givenUp, killed.delayMs]).toEqual([[], 5000]);
+    expect(killed.add(death({ deferred: [7] }, true))).toEqual([7]);
     const crashed = new Deaths();
     for (let count = 0; count < 3; count += 1) crashed.add(death({ deferred: [7, 8] }));
     expect(crashed.givenUp).toEqual([7, 8]);

@@ -68,3 +68,24 @@ test.runIf(mayMount)('what a full disk acknowledged is there after a restart', a
   expect(after.stdout).toBe(before.stdout);
   expect(after.code).toBe(0);
 });
+
+test.runIf(mayMount)('a server starts on a disk that others have filled', async () => {
+  const full = mkdtempSync(join(tmpdir(), 'sessfs-filled-'));
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=320m', 'tmpfs', full], { timeoutMs: DEADLINE_MS });
+  const other = await startDaemon({ root: join(full, 'store') });
+  try {
+    const { id, mount: place } = await other.createSession();
+    await run('bash', ['-c', `cd ${place} && echo kept > kept && mkdir d && echo x > d/x`]);
+    await run('dd', ['if=/dev/zero', `of=${full}/foreign`, 'bs=64k'], { timeoutMs: DEADLINE_MS });
+    const { server } = await other.client.getSession(id);
+    process.kill(server.pid ?? 0, 'SIGKILL');
+    const work = `cat ${place}/kept && rm -r ${place}/d && ls ${place}`;
+    const done = await run('bash', ['-c', work], { timeoutMs: DEADLINE_MS });
+    expect(done).toMatchObject({ code: 0, stdout: 'kept\nkept\n' });
+    expect(other.log()).toContain('the reserve is given up');
+  } finally {
+    await other.stop();
+    await run('umount', ['-l', full], { timeoutMs: DEADLINE_MS });
+    rmSync(full, { recursive: true, force: true });
+  }
+});
