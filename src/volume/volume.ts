@@ -91,6 +91,8 @@ export class Volume implements Core, VolumeControl {
   #flushing: Promise<void> | undefined;
   /** What the index on disk is the state after. */
   #flushedRevision: Revision;
+  /** Before which the index on disk says that everything was answered. */
+  #flushedAnswered: LogPos | undefined;
 
   private constructor(options: VolumeOptions, opened: Parts) {
     this.dir = options.dir;
@@ -103,6 +105,7 @@ export class Volume implements Core, VolumeControl {
     this.space = new StoreSpace(options.dir);
     this.answers = opened.answers;
     this.#flushedRevision = opened.indexed;
+    this.#flushedAnswered = opened.answered;
     this.state.onCrowded = () => this.#trimSoon();
     this.listings = new Listings(this);
     const writers = options.writers ?? new MemoryWriters();
@@ -189,6 +192,8 @@ export class Volume implements Core, VolumeControl {
    */
   resendOver(): void {
     this.answers.end();
+    // An index that went on saying what was owed would have every server from now on scan from there.
+    if (this.#settleTimer === undefined && !this.#isFlushed()) this.#armSettle();
     if (this.#knowsWriters) this.cuts.cutClosed();
   }
 
@@ -273,16 +278,24 @@ export class Volume implements Core, VolumeControl {
 
   async #flushOnce(): Promise<void> {
     const { revision } = this.state;
-    if (revision === this.#flushedRevision || this.#stoppage !== undefined) return;
+    if (this.#isFlushed() || this.#stoppage !== undefined) return;
+    const answered = this.answers.oldestOwed(this.state.next);
     try {
-      await this.state.flush(this.log.sync(), this.answers.oldestOwed(this.state.next));
+      await this.state.flush(this.log.sync(), answered);
       this.#flushedRevision = revision;
+      this.#flushedAnswered = answered;
       this.state.trim();
     } catch (error) {
       this.#stoppage = stoppageOf(error, this.log.readOnly);
       if (this.#stoppage.awaitsRoom) void this.#awaitRoom();
       this.report('Cannot write the index', error);
     }
+  }
+
+  #isFlushed(): boolean {
+    const { revision, next } = this.state;
+    if (revision !== this.#flushedRevision) return false;
+    return this.#flushedAnswered === this.answers.oldestOwed(next);
   }
 
   async #awaitRoom(): Promise<void> {
@@ -336,6 +349,8 @@ interface Parts {
   readonly answers: Answers;
   /** The state that the index on disk holds. */
   readonly indexed: Revision;
+  /** Before which that says that everything was answered. */
+  readonly answered: LogPos | undefined;
   readonly indexProblem: string | undefined;
 }
 
@@ -377,6 +392,7 @@ async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts
       log,
       answers,
       indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION,
+      answered: meta?.answered,
     };
   } catch (error) {
     await index.close();

@@ -203,4 +203,17 @@ describe('what was carried out', () => {
     expect(errno).toBe(Errno.EEXIST);
     await server.volume.close();
   });
+
+  test('is not looked for again by later servers, though the index was made anew', async () => {
+    let server = await Server.open(join(root, '0'));
+    await server.ask({ ...m.mkdir(ROOT, 'a'), unique: 2 });
+    server = await server.die({ losesIndex: true });
+    server.endResend();
+    const { answers } = server.volume;
+    expect(answers.isCollecting).toBe(false);
+    await server.volume.close();
+    const { volume } = await Server.resume(server.dir, server.connected);
+    expect(volume.answers.oldestOwed(volume.state.next)).toBe(volume.state.next);
+    await volume.close();
+  });
 });
