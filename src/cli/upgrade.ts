@@ -41,14 +41,16 @@ async function waitForUpgrade(client: ControlClient, generation: number): Promis
   const endsAt = performance.now() + UPGRADE_TIMEOUT_MS;
   for (;;) {
     const status = await client.status();
+    if (status.upgradeProblem !== undefined) throw failed(status.upgradeProblem);
     if (status.generation >= generation && status.toReplace === 0) return status;
     if (performance.now() > endsAt) {
-      throw new SessfsError(
-        'FAILED',
-        `The upgrade is not over after ${UPGRADE_TIMEOUT_MS / 1000} s: ${status.toReplace} volume servers to go`,
-        { hint: 'Look at the log of the daemon, and at "sessfs status"' },
-      );
+      throw failed(`not over after ${UPGRADE_TIMEOUT_MS / 1000} s`);
     }
     await delay(POLL_MS);
   }
 }
+
+const failed = (reason: string): SessfsError =>
+  new SessfsError('FAILED', `The upgrade was not carried through: ${reason}`, {
+    hint: 'Look at the log of the daemon, and at "sessfs status"',
+  });

@@ -92,6 +92,8 @@ export interface DaemonStatus {
   readonly generation: number;
   /** Volume servers that an upgrade has yet to replace. */
   readonly toReplace: number;
+  /** Why an upgrade was not carried through. */
+  readonly upgradeProblem?: string | undefined;
   readonly sessions: readonly SessionInfo[];
 }
 

@@ -131,6 +131,7 @@ export class Daemon {
     descriptors.delete(DescriptorName.lock);
     descriptors.delete(DescriptorName.control);
     try {
+      this.#feedWatchdog();
       await supervisor.stopOrphans();
       this.#letGo(supervisor.adopt({ ...handover, descriptors }));
       await supervisor.cleanMounts();
@@ -152,7 +153,6 @@ export class Daemon {
       },
       onInvalid: (error) => logger.error({ err: error }, 'The configuration stays as it was'),
     });
-    this.#feedWatchdog();
     this.#manager?.ready();
     logger.info({ root: layout.root, socket: layout.controlSocket }, 'Ready');
     // After an upgrade the supervisor is new, and its volume servers are still the old ones.
@@ -197,6 +197,7 @@ export class Daemon {
 
   async #prepareUpgrade(): Promise<UpgradeReply> {
     await checkProgram(this.root);
+    await this.#supervisor.prepareHandover();
     setImmediate(() => {
       this.#becomeSuccessor().catch((error: unknown) => {
         this.logger.error({ err: error }, 'The upgrade failed: everything runs on as it was');

@@ -55,11 +55,8 @@ export class Deaths {
     this.#inARow = answered > this.#answered ? 0 : this.#inARow + 1;
     this.#answered = answered;
     if (signs === undefined) return [];
-    const suspects = new Set(signs.current === undefined ? [] : [signs.current]);
-    // One that waits was hardly what a SIGKILL from outside hit; it may be what a crash came from.
-    const isStuck = this.#inARow > 0;
-    if (!wasKilled || isStuck) for (const unique of signs.deferred) suspects.add(unique);
-    if (suspects.size === 0) return [];
+    const suspects = this.#findSuspects(signs, wasKilled);
+    if (suspects.length === 0) return [];
     const counts = new Map<number, number>();
     for (const unique of suspects) counts.set(unique, (this.#suspects.get(unique) ?? 0) + 1);
     const limitOf = (unique: number): number => {
@@ -73,5 +70,12 @@ export class Deaths {
     this.#suspects = counts;
     this.#givenUp = [...this.#givenUp, ...guilty].slice(-MAX_GIVEN_UP);
     return guilty;
+  }
+
+  /** The request that was carried out; if none was, those that waited, which a crash may come from. */
+  #findSuspects({ current, deferred }: VitalSigns, wasKilled: boolean): readonly number[] {
+    if (current !== undefined) return [current];
+    const isStuck = this.#inARow > 0;
+    return !wasKilled || isStuck ? deferred : [];
   }
 }

@@ -1,12 +1,15 @@
 /**
  * How a supervisor that replaces itself by another program hands on what it holds: its descriptors, which
- * stay open across execve(2), and a note in the environment that says what they are.
+ * stay open across execve(2), and a note among them that says what they are.
  *
  * The process keeps its number, its parent and its children; only the program in it is another. What a
  * service manager kept (inherited.ts) comes under the same names, so that a start after a crash goes on
  * in the same way.
  */
 
+import { closeSync, readFileSync, writeFileSync } from 'node:fs';
+
+import { decodeTrusted } from '../control/json.ts';
 import { libc, lastErrno, addressOf } from '../fuse/libc.ts';
 import { errnoName } from '../shared/errno.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -45,12 +48,11 @@ export const NOTHING_HANDED_OVER: Handover = {
 
 /** Takes what this process handed to itself, and removes the note. */
 export function takeHandover(env: NodeJS.ProcessEnv, pid: number = process.pid): Handover {
-  const note = env[NOTE];
+  const [owner, noteFd] = (env[NOTE] ?? '').split(':').map(Number);
   delete env[NOTE];
-  if (note === undefined) return NOTHING_HANDED_OVER;
-  const read = JSON.parse(note) as Note;
-  // A child that was started with this environment is somebody else.
-  if (read.pid !== pid) return NOTHING_HANDED_OVER;
+  if (owner !== pid || noteFd === undefined) return NOTHING_HANDED_OVER;
+  const read = decodeTrusted<Note>(readFileSync(`/proc/self/fd/${noteFd}`, 'utf8'));
+  closeSync(noteFd);
   for (const fd of descriptorsOf(read)) libc().setDescriptorFlags(fd, FD_CLOEXEC);
   return {
     generation: read.generation,
@@ -66,7 +68,6 @@ export function takeHandover(env: NodeJS.ProcessEnv, pid: number = process.pid):
  */
 export function execSelf(handover: Handover): never {
   const note: Note = {
-    pid: process.pid,
     generation: handover.generation,
     descriptors: Object.fromEntries(handover.descriptors),
     servers: Object.fromEntries(handover.servers),
@@ -74,14 +75,18 @@ export function execSelf(handover: Handover): never {
   const fds = descriptorsOf(note);
   // Node marks its standard streams too, to be closed in children that do not ask for them.
   for (const fd of [...STANDARD_STREAMS, ...fds]) libc().setDescriptorFlags(fd, 0);
+  // Not in the environment itself: one variable there has 128 KiB at most.
+  const noteFd = libc().memfdCreate('sessfs-handover', 0);
+  writeFileSync(noteFd, JSON.stringify(note));
   const argv = packStrings([process.execPath, ...process.execArgv, ...process.argv.slice(1)]);
   const env = packStrings(
-    Object.entries({ ...process.env, [NOTE]: JSON.stringify(note) }).map(
+    Object.entries({ ...process.env, [NOTE]: `${process.pid}:${noteFd}` }).map(
       ([name, value]) => `${name}=${value ?? ''}`,
     ),
   );
   libc().execve(process.execPath, argv.pointers, env.pointers);
   const errno = errnoName(lastErrno());
+  closeSync(noteFd);
   for (const fd of fds) libc().setDescriptorFlags(fd, FD_CLOEXEC);
   throw new SessfsError('FAILED', `Cannot start "${process.execPath}" in this process: ${errno}`, {
     hint: 'Everything runs on as it was; put the program right, and try again',
@@ -89,7 +94,6 @@ export function execSelf(handover: Handover): never {
 }
 
 interface Note {
-  readonly pid: number;
   readonly generation: number;
   readonly descriptors: Readonly<Record<string, number>>;
   readonly servers: Readonly<Record<string, RunningServer>>;

@@ -20,13 +20,25 @@ export class Connection {
   #changedAtMs = performance.now();
   #stuckSinceMs = performance.now();
 
-  /**
-   * @param fuse /dev/fuse, mounted.
-   * @param vitals Of a connection that another supervisor served; a new page by default.
-   */
-  constructor(fuse: number, vitals?: number) {
-    this.#hadServer = vitals !== undefined;
-    this.descriptors = { fuse, vitals: vitals ?? makeVitals() };
+  private constructor(descriptors: { fuse: number; vitals: number }, hadServer: boolean) {
+    this.descriptors = descriptors;
+    this.#hadServer = hadServer;
+  }
+
+  /** @param mount Returns /dev/fuse, mounted; called when all else is there. */
+  static async open(mount: () => Promise<number>): Promise<Connection> {
+    const vitals = makeVitals();
+    try {
+      return new Connection({ fuse: await mount(), vitals }, false);
+    } catch (error) {
+      closeSync(vitals);
+      throw error;
+    }
+  }
+
+  /** One that another supervisor has served. */
+  static adopt(fuse: number, vitals: number): Connection {
+    return new Connection({ fuse, vitals }, true);
   }
 
   get signs(): VitalSigns {

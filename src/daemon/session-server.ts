@@ -8,7 +8,7 @@
 
 import type { Logger } from 'pino';
 
-import type { ServerInfo, SessionRecord } from '../control/protocol.ts';
+import type { Driver, ServerInfo, SessionRecord } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { Config } from './config.ts';
 import { Connection } from './session-connection.ts';
@@ -88,6 +88,12 @@ export class SessionServer {
     return this.#mountPoint !== undefined;
   }
 
+  /** Of what is mounted; undefined if nothing is. */
+  get driver(): Driver | undefined {
+    if (this.#mountPoint === undefined) return undefined;
+    return this.#connection === undefined ? 'fuse-native' : 'kernel';
+  }
+
   get isRunning(): boolean {
     return this.#process?.isRunning === true;
   }
@@ -127,7 +133,7 @@ export class SessionServer {
     this.#deaths = new Deaths();
     try {
       if (record.options.driver === 'kernel') {
-        this.#setConnection(new Connection(await this.#deps.mounts.mount(record)));
+        this.#setConnection(await Connection.open(() => this.#deps.mounts.mount(record)));
         this.#mountPoint = record.mountPoint;
         await this.#start(record, 'kernel');
       } else {
@@ -172,13 +178,16 @@ export class SessionServer {
     if (this.#connection === undefined) await this.#stopProcess();
     // Unmounting may need an answer, for mapped pages that are dirty: it wakes who sleeps.
     let starting: Promise<void> | undefined;
-    this.#connection?.watch(() => {
+    const startIfNeeded = (): void => {
       // What a server that runs has yet to read is its own, and a mount that has gone needs none.
-      if (this.isRunning || !this.#deps.mounts.isMounted(mountPoint)) return;
+      if (this.isRunning || this.#connection === undefined || starting !== undefined) return;
+      if (!this.#deps.mounts.isMounted(mountPoint)) return;
       starting = this.#start(record, 'kernel').catch((error: unknown) => {
         this.#deps.logger.warn({ session: this.#id, err: error }, 'No server to unmount with');
       });
-    });
+    };
+    this.#connection?.watch(startIfNeeded);
+    void this.#process?.exited.then(startIfNeeded);
     const warning = isRecovering
       ? await this.#detach(mountPoint, 'it has no volume server')
       : await this.#unmountOrDetach(mountPoint);
@@ -230,9 +239,7 @@ export class SessionServer {
       this.#idleTimer = setTimeout(() => {
         if (this.#users > 0 || this.#phase !== 'detached') return;
         this.#deps.inTurn(async () => {
-          if (this.#users > 0 || this.#phase !== 'detached') return;
-          await this.#stopProcess();
-          this.#setDown(undefined);
+          if (this.#users === 0) await this.stopDetached();
         });
       }, DETACHED_IDLE_MS);
       this.#idleTimer.unref();
@@ -258,6 +265,8 @@ export class SessionServer {
     if (connection === undefined || this.#phase !== 'serving') return;
     connection.observe();
     if (!this.#mayHibernate(connection)) return;
+    // Taken away while files were open: they go on, and a sleeper could not tell that from the end.
+    if (!this.#deps.mounts.isMounted(this.#mountPoint ?? '')) return;
     await this.#stopProcess({ cut: true });
     this.#hibernations += 1;
     this.#sleep(record);
@@ -270,20 +279,16 @@ export class SessionServer {
     await this.#recover(record);
   }
 
+  /** Stops a server that is there for commands only. */
+  async stopDetached(): Promise<void> {
+    if (this.#phase !== 'detached') return;
+    await this.#stopProcess();
+    this.#setDown(undefined);
+  }
+
   /** Puts a server of the code that is on disk now in the place of the one that runs. */
   async replace(record: SessionRecord): Promise<void> {
-    if (this.#phase === 'detached') {
-      await this.#stopProcess();
-      this.#setDown(undefined);
-    }
-    if (this.#phase !== 'serving') return;
-    if (this.#connection === undefined) {
-      throw new SessfsError(
-        'SESSION_STATE',
-        `Cannot replace the server of session ${this.#id}: the mount of fuse-native ends with it`,
-        { hint: `Unmount and mount it when nobody uses it: sessfs unmount ${this.#id}` },
-      );
-    }
+    if (this.#phase !== 'serving' || this.#connection === undefined) return;
     await this.#stopProcess();
     await this.#recover(record);
   }
@@ -386,8 +391,8 @@ export class SessionServer {
     for (const unique of given) {
       logger.error({ session: this.#id, unique }, 'Servers died of a request: it gets an error');
     }
-    this.#phase = 'recovering';
     const { delayMs } = deaths;
+    this.#phase = delayMs > 0 ? 'recovering' : 'starting';
     if (delayMs === 0) {
       await this.#recover(record);
       return;

@@ -23,6 +23,8 @@ import { VolumeProcess } from './volume-process.ts';
 
 /** More servers that start at once only take each other's CPU. */
 const MOUNTS_AT_ONCE = 4;
+/** How long one of them may take as far as a service manager is concerned, in seconds. */
+const MOUNT_TIMEOUT_S = 600;
 /** How long a volume server may take to take over a setting, in milliseconds. */
 const CONFIGURE_TIMEOUT_MS = 15_000;
 /** How often sessions are looked after: the grain of idle times, in milliseconds. */
@@ -45,6 +47,7 @@ export class Supervisor {
   #ticker: NodeJS.Timeout | undefined;
   /** Sessions whose volume server is of the program that this process was before. */
   readonly #toReplace = new Set<string>();
+  #upgradeProblem: string | undefined;
 
   constructor(sessions: Sessions, options: SupervisorOptions) {
     this.#sessions = sessions;
@@ -80,7 +83,7 @@ export class Supervisor {
       const server = this.#sessions.server(record.id);
       const process = this.#adoptProcess(servers.get(record.id), server.socketPath);
       if (process !== undefined) this.#toReplace.add(record.id);
-      server.adopt(record, new Connection(fuseFd, vitalsFd), process);
+      server.adopt(record, Connection.adopt(fuseFd, vitalsFd), process);
       this.#sessions.logger.info({ session: record.id }, 'Goes on with the mount');
     }
     return unused;
@@ -119,6 +122,25 @@ export class Supervisor {
     return { descriptors, servers };
   }
 
+  /**
+   * Stops what cannot be handed over: servers that only answer commands.
+   *
+   * @throws {SessfsError} SESSION_STATE If a mount would end with its server.
+   */
+  async prepareHandover(): Promise<void> {
+    const native = [...this.#sessions.servers].filter(([, { driver }]) => driver === 'fuse-native');
+    if (native.length > 0) {
+      throw new SessfsError(
+        'SESSION_STATE',
+        `Cannot upgrade: sessions mounted with fuse-native end with their servers: ${native.map(([id]) => id).join(', ')}`,
+        { hint: 'Unmount them first, or stop the daemon and start it anew' },
+      );
+    }
+    for (const [id, server] of this.#sessions.servers) {
+      await this.#sessions.inTurn(id, () => server.stopDetached());
+    }
+  }
+
   /** There is no successor after all. */
   takeBack(): void {
     this.#sessions.releaseEvents();
@@ -151,6 +173,7 @@ export class Supervisor {
     const mountNext = async (): Promise<void> => {
       for (let record = waiting.shift(); record !== undefined; record = waiting.shift()) {
         if (this.#sessions.isStopping || signal?.aborted === true) return;
+        this.#sessions.options.serviceManager?.extendTimeout(MOUNT_TIMEOUT_S);
         const { id } = record;
         await this.#sessions
           .inTurn(id, async () => {
@@ -168,16 +191,22 @@ export class Supervisor {
   /** Puts servers of the code on disk in the place of those that run, one by one. */
   async replaceServers(): Promise<void> {
     for (const id of this.#toReplace) {
+      const server = this.#sessions.server(id);
       await this.#sessions
         .inTurn(id, async () => {
           const record = this.#sessions.registry.find(id);
-          if (record !== undefined && !this.#sessions.isStopping)
-            await this.#sessions.server(id).replace(record);
+          if (record !== undefined && !this.#sessions.isStopping) await server.replace(record);
         })
         .catch((error: unknown) => {
           this.#sessions.logger.error({ session: id, err: error }, 'Cannot replace the server');
         });
       this.#toReplace.delete(id);
+      const { state, problem } = server.info;
+      if (problem === undefined || this.#sessions.isStopping) continue;
+      // A program whose servers do not serve must not take down one session after the other.
+      this.#upgradeProblem = `${this.#toReplace.size} servers were left as they are, because ${id} is ${state}: ${problem}`;
+      this.#sessions.logger.error(this.#upgradeProblem);
+      this.#toReplace.clear();
     }
   }
 
@@ -207,6 +236,7 @@ export class Supervisor {
       rssBytes: process.memoryUsage.rss(),
       generation: this.#options.generation,
       toReplace: this.#toReplace.size,
+      upgradeProblem: this.#upgradeProblem,
       sessions: this.#sessions.registry.list().map((record) => this.#sessions.describe(record)),
     };
   }

@@ -19,8 +19,11 @@ import { libc, makeSocketPair } from '../fuse/libc.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { VolumeServerEvent, VolumeServerOptions } from './volume-server-options.ts';
 
-/** How long a volume may take to replay its log before its server counts as hung, in milliseconds. */
-const READY_TIMEOUT_MS = 120_000;
+/**
+ * How long a server may take until it serves before it counts as hung, in milliseconds: an index that is
+ * made anew from 100 GB of log takes a quarter of an hour.
+ */
+const READY_TIMEOUT_MS = 1_800_000;
 /** Between SIGTERM and SIGKILL for a server that does not answer, in milliseconds. */
 const KILL_DELAY_MS = 5_000;
 /** Between the end of an adopted server's events and its end, in milliseconds. */
@@ -120,7 +123,7 @@ export class VolumeProcess {
       await Promise.race([started.#readEvents(), gone, late]);
     } catch (error) {
       child.kill('SIGKILL');
-      await started.exited;
+      await started.#isGoneWithin(KILL_DELAY_MS);
       throw error;
     } finally {
       clearTimeout(timer);

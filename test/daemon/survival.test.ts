@@ -13,6 +13,7 @@ import type { ServerInfo } from '../../src/control/protocol.ts';
 import { readMountTable } from '../../src/control/session-mounts.ts';
 import { eventually, isAlive, startDaemon } from '../harness/daemon.ts';
 import type { StartOptions, TestDaemon } from '../harness/daemon.ts';
+import { canRun } from '../harness/needs.ts';
 import { NotifySocket } from '../harness/notify-socket.ts';
 import { run, shell } from '../harness/run.ts';
 
@@ -319,6 +320,31 @@ describe('an upgrade', () => {
     expect((await daemon.client.status()).generation).toBe(0);
     expect((await serverOf(daemon, id)).pid).toBe(before.pid);
     await shell('mkdir d', { cwd: mount, timeoutMs: SHORT_MS });
+  });
+});
+
+describe('an upgrade of what cannot be handed over', () => {
+  test('stops servers that only answer commands', async () => {
+    const daemon = await start();
+    const { id, mount } = await daemon.createSession();
+    await shell('echo hello > file', { cwd: mount });
+    await daemon.client.unmount(id);
+    expect((await daemon.client.log(id, 'file')).versions).toHaveLength(1);
+    const { pid = 0, state } = await serverOf(daemon, id);
+    expect(state).toBe('detached');
+    expect(await daemon.cli(['upgrade'])).toMatchObject({ code: 0 });
+    expect(isAlive(pid)).toBe(false);
+    await daemon.client.mount(id);
+    expect(await shell(`cat ${mount}/file`, { timeoutMs: SHORT_MS })).toBe('hello\n');
+  });
+
+  test.runIf(canRun({ fuseNative: true }))('is refused for mounts of fuse-native', async () => {
+    const daemon = await start();
+    const { id, mount } = await daemon.createSession({ driver: 'fuse-native' });
+    const refused = await daemon.cli(['upgrade']);
+    expect(refused.code).toBe(14);
+    expect(refused.stderr).toContain(id);
+    await shell(`mkdir ${mount}/d`, { timeoutMs: SHORT_MS });
   });
 });
 

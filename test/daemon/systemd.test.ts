@@ -242,7 +242,8 @@ describe.each(['sessfs.service', 'sessfs-user.service'])('%s', (file) => {
     expect(Object.fromEntries(service)).toMatchObject({
       Type: 'notify',
       NotifyAccess: 'main',
-      ExecReload: '/bin/kill -HUP $MAINPID',
+      ExecReload: expect.stringMatching(/\/bin\/sessfs upgrade$/),
+      RestartForceExitStatus: 'SIGHUP',
       KillMode: 'mixed',
       RestartKillSignal: 'SIGUSR2',
       Restart: 'on-failure',
