@@ -102,8 +102,9 @@ async function shutDown(parts: {
 }): Promise<void> {
   const { served, frontend, control, logger, cut } = parts;
   try {
-    await frontend?.stop();
+    // Commands first: the kernel is told of what a rollback changed through the frontend.
     await control?.close(COMMAND_DRAIN_MS);
+    await frontend?.stop();
     if (cut) served.volume.cutChanged();
     await served.volume.close();
     process.exit(0);

@@ -60,6 +60,31 @@ export class Rollbacks {
     return this.#carryOut(options, (plan) => this.#planUndelete(plan, options.path));
   }
 
+  /**
+   * Tells the kernel of the rollbacks that a predecessor logged and then may have died of.
+   *
+   * Some are told twice. A name that was given to something since is not: the kernel knows that, and to
+   * forget a directory's name is to lose it to whoever works in it.
+   */
+  async tellAgain(): Promise<void> {
+    const { restored, told } = this.#volume.answers.takeRestored();
+    for (const { revision, inodes, names } of restored) {
+      const mayTell = names.filter(({ parent, name }) => {
+        const live = this.#volume.state.findDentry(parent, name);
+        return live === undefined || live.since <= revision;
+      });
+      // Before anything waits: nobody must meet what is out of date for longer than need be.
+      await this.onChange({ inodes: [...inodes], names: mayTell });
+      const removed = new Set<Ino>();
+      for (const { parent, name } of names) {
+        const past = await this.#asOf.findName(parent, name, (revision - 1) as Revision);
+        if (past !== undefined) removed.add(past.ino);
+      }
+      await this.onChange({ inodes: [...removed], names: [] });
+    }
+    told();
+  }
+
   async #carryOut(
     options: { readonly actor: ActorId; readonly dryRun?: boolean },
     fill: (plan: RestorePlan) => Promise<void>,
@@ -76,10 +101,15 @@ export class Rollbacks {
       for (const ino of plan.cuts) this.#volume.cuts.beforeRemoval(ino, 'replaced');
       const before = state.revision;
       const by = { unique: 0, uid: 0, gid: 0, pid: 0, actor: options.actor };
-      this.#volume.commit(plan.batch, by);
-      const { revision } = state;
-      await this.onChange(plan.change);
-      return { revision, before, steps: plan.steps };
+      const told = this.#volume.answers.owe(this.#volume.log.head);
+      try {
+        this.#volume.commit(plan.batch, by);
+        const { revision } = state;
+        await this.onChange(plan.change);
+        return { revision, before, steps: plan.steps };
+      } finally {
+        told();
+      }
     }
     throw new SessfsError(
       'CONFLICT',

@@ -61,6 +61,11 @@ export class VolumeHistory implements History {
     this.#rollbacks.onChange = listener;
   }
 
+  /** Tells `onChange` of what a predecessor may have told nobody of. */
+  tellAgain(): Promise<void> {
+    return this.#rollbacks.tellAgain();
+  }
+
   status(): HistoryStatus {
     const { state } = this.#volume;
     return {

@@ -17,6 +17,7 @@ import type {
   SetAttr,
   WriteOptions,
 } from '../fuse/file-system.ts';
+import type { VolumeHistory } from '../history/volume-history.ts';
 import type { Name, NodeId } from '../shared/brands.ts';
 import type { CarriedOut } from '../volume/answers.ts';
 import { settleTruncate } from '../volume/files.ts';
@@ -38,16 +39,21 @@ interface Created {
 
 export class OnceFileSystem extends VolumeFileSystem {
   readonly #volume: Volume;
+  readonly #history: VolumeHistory;
   #notifier: Notifier | undefined;
 
   constructor(options: VolumeFileSystemOptions) {
     super(options);
     this.#volume = options.volume;
+    this.#history = options.history;
   }
 
   override connected(info: ConnectionInfo, notifier: Notifier): void {
     this.#notifier = notifier;
     super.connected(info, notifier);
+    this.#history.tellAgain().catch((error: unknown) => {
+      this.#volume.report('Cannot tell the kernel of a rollback again', error);
+    });
   }
 
   resendOver(): void {

@@ -5,12 +5,16 @@
  * to its successor. Each record holds the `unique` of its request, and a request leaves one such record
  * at most: what stands here is answered from the state, what does not is carried out.
  *
- * INVARIANT: every request whose record stands before `oldestOwed` has been answered.
+ * A rollback is no request: what the kernel knows of what it changed is owed a notification instead, and
+ * a successor tells the kernel again.
+ *
+ * INVARIANT: every request whose record stands before `oldestOwed` has been answered, and the kernel told
+ * of every rollback.
  */
 
 import type { LogRecord } from '../log/record.ts';
-import type { Ino, LogPos, Revision } from '../shared/brands.ts';
-import type { Event } from './events.ts';
+import type { Ino, LogPos, Name, Revision } from '../shared/brands.ts';
+import type { BatchEvent, Event } from './events.ts';
 
 /** What is needed to answer a request that was carried out; the rest is in the state. */
 export interface CarriedOut {
@@ -18,6 +22,13 @@ export interface CarriedOut {
   readonly ino: Ino;
   /** How many bytes were written or copied. */
   readonly length: number;
+}
+
+/** What a rollback changed, as its record says it. */
+export interface Restored {
+  readonly revision: Revision;
+  readonly inodes: ReadonlySet<Ino>;
+  readonly names: readonly { readonly parent: Ino; readonly name: Name }[];
 }
 
 /**
@@ -30,6 +41,7 @@ const NOTHING: CarriedOut = { ino: 0 as Ino, length: 0 };
 
 export class Answers {
   readonly #collected = new Map<number, CarriedOut>();
+  #restored: Restored[] = [];
   /** After which the connection's records come; undefined once nothing is sent again any more. */
   #since: Revision | undefined;
   /** From where on a predecessor may owe answers. */
@@ -49,7 +61,11 @@ export class Answers {
 
   note(record: LogRecord, event: Event): void {
     const { unique, revision, dataLength } = record;
-    if (this.#since === undefined || unique === 0 || revision <= this.#since) return;
+    if (this.#since === undefined || revision <= this.#since) return;
+    if (unique === 0) {
+      if (event.kind === 'batch') this.#restored.push(restoredBy(event, revision));
+      return;
+    }
     this.#collected.set(unique, carriedOut(event, dataLength));
     if (this.#collected.size <= MAX_COLLECTED) return;
     for (const oldest of this.#collected.keys()) {
@@ -63,6 +79,18 @@ export class Answers {
     return this.#collected.get(unique);
   }
 
+  /**
+   * What a predecessor may not have told the kernel of, oldest first.
+   *
+   * @returns `told` is to be called once the kernel was told; until then a successor would tell it again.
+   */
+  takeRestored(): { readonly restored: readonly Restored[]; readonly told: () => void } {
+    const restored = this.#restored;
+    this.#restored = [];
+    const from = restored.length === 0 ? undefined : this.#inherited;
+    return { restored, told: from === undefined ? () => undefined : this.owe(from) };
+  }
+
   /** Nothing will be sent again. */
   end(): void {
     this.#collected.clear();
@@ -71,9 +99,10 @@ export class Answers {
   }
 
   /**
-   * The records from a place on belong to a request that is not answered yet.
+   * The records from a place on belong to a request that is not answered yet, or to a rollback that the
+   * kernel was not told of.
    *
-   * @returns To be called when its answer has been sent.
+   * @returns To be called when that is done.
    */
   owe(from: LogPos): () => void {
     const debt = { from };
@@ -90,6 +119,17 @@ export class Answers {
 }
 
 const minPos = (a: LogPos, b: LogPos): LogPos => (a < b ? a : b);
+
+function restoredBy({ events }: BatchEvent, revision: Revision): Restored {
+  const inodes = new Set<Ino>();
+  const names: { parent: Ino; name: Name }[] = [];
+  for (const part of events) {
+    if (part.kind === 'restore' || part.kind === 'link') inodes.add(part.ino);
+    if (part.kind === 'unlink' || part.kind === 'link') names.push(part);
+    if (part.kind === 'make' && part.parent !== 0) names.push({ ...part, parent: part.parent });
+  }
+  return { revision, inodes, names: names.map(({ parent, name }) => ({ parent, name })) };
+}
 
 function carriedOut(event: Event, dataLength: number): CarriedOut {
   switch (event.kind) {

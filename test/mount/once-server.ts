@@ -43,8 +43,12 @@ export class Server {
   readonly dir: string;
   readonly volume: Volume;
   readonly bench: Bench;
+  readonly fileSystem: OnceFileSystem;
   readonly connected: Connected;
+  readonly history: VolumeHistory;
   readonly problems: string[] = [];
+  /** What the kernel was told by this server. */
+  readonly told: string[] = [];
 
   private constructor(dir: string, volume: Volume, connected: Connected) {
     this.dir = dir;
@@ -52,9 +56,11 @@ export class Server {
     this.connected = connected;
     volume.report = (message, error) => void this.problems.push(`${message}: ${String(error)}`);
     const history = new VolumeHistory(volume);
+    this.history = history;
     const clock = { now: () => volume.clock.now() };
     const versions = new VersionsTree({ history, clock, status: () => ({}) });
-    this.bench = new Bench(new OnceFileSystem({ volume, history, versions }));
+    this.fileSystem = new OnceFileSystem({ volume, history, versions });
+    this.bench = new Bench(this.fileSystem);
   }
 
   /** Serves a new connection. */
@@ -68,6 +74,11 @@ export class Server {
   static async resume(dir: string, connected: Connected): Promise<Server> {
     const volume = await openVolume(dir, { writers: connected.writers, resumed: connected });
     const server = new Server(dir, volume, connected);
+    server.fileSystem.connected(INFO, {
+      invalidateInode: (nodeid) => void server.told.push(`inode ${nodeid}`),
+      invalidateEntry: (parent, name) => void server.told.push(`name ${parent}/${name}`),
+      drained: () => Promise.resolve(),
+    });
     server.bench.dispatcher.takeOver(INFO);
     return server;
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { Opcode } from '../../src/fuse/abi.ts';
+import { SYSTEM_ACTOR } from '../../src/shared/brands.ts';
 import { Errno } from '../../src/shared/errno.ts';
 import type { Answered } from '../fuse/frames.ts';
 import * as m from './once-messages.ts';
@@ -217,3 +218,42 @@ describe('what was carried out', () => {
     await volume.close();
   });
 });
+
+/** Dies after the record, and after the index has it. */
+async function dieUntold(losesIndex: boolean): Promise<Server> {
+  const uniques = new Uniques();
+  const server = await start(uniques);
+  const { history, volume } = server;
+  const { revision } = volume.state;
+  await server.ask({ ...m.unlink(ROOT, 'x'), unique: uniques.next() });
+  await server.ask({ ...m.write(FILE, 0, later), unique: uniques.next() });
+  await server.ask({ ...m.mkdir(ROOT, 'new'), unique: uniques.next() });
+  const logged = new Promise<void>((resolve) => {
+    history.onChange = () => {
+      resolve();
+      return new Promise(() => undefined);
+    };
+  });
+  const actor = SYSTEM_ACTOR;
+  void history.rollback({ path: [], to: revision, exact: true, actor });
+  await logged;
+  await volume.flushed();
+  return server.die({ losesIndex });
+}
+
+describe('a rollback that the kernel was not told of', () => {
+  test.each([false, true])('is told by the next server (index lost: %s)', async (losesIndex) => {
+    let server = await dieUntold(losesIndex);
+    const wanted = [`inode ${FILE}`, 'name 1/x', 'name 1/new'];
+    await expect.poll(() => server.told).toEqual(expect.arrayContaining(wanted));
+    server.endResend();
+    await expect.poll(() => oldestOwed(server)).toBe(server.volume.state.next);
+    await server.volume.flushed();
+    await server.volume.close();
+    server = await Server.resume(server.dir, server.connected);
+    expect(server.told).toEqual([]);
+    await server.volume.close();
+  });
+});
+
+const oldestOwed = ({ volume }: Server): number => volume.answers.oldestOwed(volume.state.next);
