@@ -63,6 +63,10 @@ export async function openVolume(
   if (volume.indexProblem !== undefined) {
     logger.warn({ problem: volume.indexProblem }, 'The index was made anew from the log');
   }
+  if (volume.answersProblem !== undefined) {
+    const problem = volume.answersProblem;
+    logger.error({ problem }, 'What is sent again may be done twice: the log cannot be read');
+  }
   const { tornTail } = volume.log;
   if (tornTail !== undefined) {
     logger.warn({ tornTail }, 'The end of the log was torn, and never on disk: it was cut off');

@@ -10,7 +10,6 @@ import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
 import { nodeDisk } from '../log/disk.ts';
-import { isGap } from '../log/gap.ts';
 import { Log } from '../log/log.ts';
 import type { LogRecord } from '../log/record.ts';
 import { RESTORE_HINT } from '../log/segment-files.ts';
@@ -27,11 +26,12 @@ import type { ActorRecord, IndexMeta } from '../index/records.ts';
 import { Actors, MAX_PROCESSES } from './actors.ts';
 import { Answers } from './answers.ts';
 import { applyRecord } from './apply.ts';
+import { collectApplied } from './collect-applied.ts';
 import { ContentReader } from './content-reader.ts';
 import { recallBases } from './bases.ts';
 import type { Core } from './core.ts';
 import { Cuts } from './cuts.ts';
-import { decodeEvent, encodeEvent, EVENT_TYPES } from './events.ts';
+import { encodeEvent, EVENT_TYPES } from './events.ts';
 import type { Event } from './events.ts';
 import { Listings } from './listing.ts';
 import { replayRecord } from './replay.ts';
@@ -70,6 +70,8 @@ export class Volume implements Core, VolumeControl {
   readonly listings: Listings;
   /** Why the index was made anew at the start, if it was: somebody should be told. */
   readonly indexProblem: string | undefined;
+  /** Why not everything is known that a predecessor carried out, if so: somebody should be told. */
+  readonly answersProblem: string | undefined;
   /** Set by whoever runs the volume; a message and its cause. */
   report: (message: string, error: unknown) => void = () => undefined;
   /** Called when a full disk, which has kept the index from being written, has room for another server. */
@@ -101,6 +103,7 @@ export class Volume implements Core, VolumeControl {
     this.index = opened.index;
     this.log = opened.log;
     this.indexProblem = opened.indexProblem;
+    this.answersProblem = opened.answersProblem;
     this.content = new ContentReader(opened.log);
     this.space = new StoreSpace(options.dir);
     this.answers = opened.answers;
@@ -351,6 +354,7 @@ interface Parts {
   readonly indexed: Revision;
   /** Before which that says that everything was answered. */
   readonly answered: LogPos | undefined;
+  readonly answersProblem: string | undefined;
   readonly indexProblem: string | undefined;
 }
 
@@ -385,7 +389,8 @@ async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts
   }
   try {
     const log = await openLog(options, { state, answers }, meta);
-    if (meta !== undefined && answers.isCollecting) await collectApplied(log, answers, meta);
+    const collects = meta !== undefined && answers.isCollecting;
+    const answersProblem = collects ? await collectApplied(log, answers, meta) : undefined;
     return {
       state,
       index,
@@ -393,18 +398,11 @@ async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts
       answers,
       indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION,
       answered: meta?.answered,
+      answersProblem,
     };
   } catch (error) {
     await index.close();
     throw error;
-  }
-}
-
-/** What the index has already, though its answers may not have been sent. */
-async function collectApplied(log: Log, answers: Answers, meta: IndexMeta): Promise<void> {
-  for await (const record of log.scan(meta.answered, meta.next)) {
-    if (isGap(record)) continue;
-    answers.note(record, decodeEvent(record.type, record.payload));
   }
 }
 

@@ -171,6 +171,32 @@ describe.each(cases)('%s', (_what, request, then = []) => {
 });
 
 describe('what was carried out', () => {
+  test('is not worth refusing to serve: a record that is damaged ends the search', async () => {
+    const first = await Server.open(join(root, '0'));
+    const { volume } = first;
+    // Never paid: as a write that waits for the disk, which keeps what follows from being forgotten.
+    volume.answers.owe(volume.log.head);
+    await first.ask({ ...m.mkdir(ROOT, 'a'), unique: 2 });
+    const from = volume.log.head;
+    await first.ask({ ...m.mkdir(ROOT, 'damaged'), unique: 4 });
+    await first.ask({ ...m.create(ROOT, 'f', m.O_WRONLY), unique: 6 });
+    // Into the next segment: the last one is read whole at the start, and must be.
+    for (const unique of [8, 10, 12, 14, 16, 18, 20]) {
+      await first.ask({ ...m.write(4, unique * 100_000, pages), unique });
+    }
+    await volume.close();
+    const segment = join(first.dir, 'log', '00000000.seg');
+    const bytes = fs.readFileSync(segment);
+    bytes[bytes.indexOf('damaged', from)] = 0;
+    fs.writeFileSync(segment, bytes);
+    const second = await Server.resume(first.dir, first.connected);
+    expect(second.volume.answersProblem).toContain('00000000.seg');
+    expect(second.volume.answers.find(2)).toBeDefined();
+    expect(second.volume.answers.find(4)).toBeUndefined();
+    expect(await second.state()).toMatchObject({ count: 4 });
+    await second.volume.close();
+  });
+
   test('is known of a write that waits for the disk, though the index has it', async () => {
     const request = m.write(FILE, 0, later, m.O_WRONLY | m.O_DSYNC);
     const wanted = await outcome(request, []);
