@@ -44,9 +44,10 @@ export class SystemClock implements Clock {
   }
 
   #refresh(sec: number, nsec: number): void {
-    const wallMs = performance.timeOrigin + performance.now();
-    const drift = Date.now() - wallMs;
-    const ms = Math.abs(drift) > 50 ? Date.now() : wallMs;
+    const fineMs = performance.timeOrigin + performance.now();
+    // The wall clock is slewed and stepped, the fine one is not: it counts within a millisecond of the other.
+    const wallMs = Date.now();
+    const ms = Math.min(Math.max(fineMs, wallMs), wallMs + 1);
     this.#baseSec = Math.floor(ms / 1000);
     this.#baseNsec = Math.floor((ms - this.#baseSec * 1000) * 1e6);
     this.#monoSec = sec;
