@@ -25,6 +25,8 @@ const runFile = promisify(execFile);
 
 export class Host {
   root = mkdtempSync(join(tmpdir(), 'sessfs-storm-'));
+  /** On the same disk, for what only the storm knows. */
+  plain = mkdtempSync(join(tmpdir(), 'sessfs-storm-plain-'));
   /** What the daemon and its volume servers logged, a line each. @type {string[]} */
   log = [];
   #daemon;
@@ -117,7 +119,7 @@ export class Host {
         spawnSync('umount', ['-l', mountPoint], { timeout: 5000 });
       }
     }
-    rmSync(this.root, { recursive: true, force: true });
+    for (const dir of [this.root, this.plain]) rmSync(dir, { recursive: true, force: true });
   }
 }
 

@@ -5,8 +5,7 @@
  * Rule: nothing may go wrong. There is no kind of failure that is expected, retried or left out.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkSessions, checkVolumes, findLoggedErrors } from './checks.js';
 import { runClient } from './clients.js';
@@ -51,20 +50,17 @@ const MIXED = ['names', 'append', 'random-writes', 'versions', 'syncing', 'pulse
 
 /** @param {StormOptions} options */
 export async function runStorm(options) {
-  const plain = mkdtempSync(join(tmpdir(), 'sessfs-storm-plain-'));
   const host = new Host();
   try {
-    return await new Storm(options, host, plain).run();
+    return await new Storm(options, host).run();
   } finally {
     host.cleanUp();
-    rmSync(plain, { recursive: true, force: true });
   }
 }
 
 class Storm {
   #options;
   #host;
-  #plain;
   #failures = [];
   #facts = { kills: {}, upgrades: 0, servers: 0 };
   #operations = {};
@@ -72,10 +68,9 @@ class Storm {
   #slowest = { ms: 0, at: '', where: '' };
 
   /** @param {StormOptions} options */
-  constructor(options, host, plain) {
+  constructor(options, host) {
     this.#options = options;
     this.#host = host;
-    this.#plain = plain;
   }
 
   /** Never rejects: what stops the storm is the last of its failures. */
@@ -156,7 +151,7 @@ class Storm {
     for (const session of sessions) {
       for (const workload of session.workloads) {
         const { processes } = await import(`./workloads/${workload}.js`);
-        const plain = join(this.#plain, `${session.name}-${workload}`);
+        const plain = join(this.#host.plain, `${session.name}-${workload}`);
         mkdirSync(plain);
         const seed = deriveSeed(this.#options.seed, session.name);
         const dir = join(session.mount, workload);

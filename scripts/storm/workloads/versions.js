@@ -115,6 +115,17 @@ const WAYS = {
       writeSync(second, line, line.length);
     });
   },
+  /** One writer stays while others come and go: none of their closes is the last one. */
+  heldOpen: (file, random) => {
+    const line = contentOf(file, random).slice(0, 50);
+    const times = random.whole(5, 40);
+    file.text = line.repeat(times);
+    withOpen(file.path, 'w', () => {
+      for (let time = 0; time < times; time += 1) {
+        withOpen(file.path, 'r+', (fd) => writeSync(fd, line, time * line.length));
+      }
+    });
+  },
   /** The same bytes again make no version. */
   again: (file) => {
     withOpen(file.path, constants.O_WRONLY, (fd) => writeSync(fd, file.text));
