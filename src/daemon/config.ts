@@ -14,10 +14,9 @@ import type { Fields } from '../control/json.ts';
 import { isSwitch } from '../control/protocol.ts';
 import type { SessionOptions } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
+import { LOG_LEVELS } from './log-level.ts';
+import type { LogLevel } from './log-level.ts';
 import { isDriver } from './registry.ts';
-
-const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Config {
   readonly logLevel: LogLevel;
@@ -49,10 +48,6 @@ export const DEFAULT_CONFIG: Config = {
   // A sync of a busy disk takes seconds; init systems kill after 90.
   stopTimeoutSeconds: 30,
 };
-
-export function isLogLevel(value: unknown): value is LogLevel {
-  return LOG_LEVELS.some((level) => level === value);
-}
 
 /** @throws {SessfsError} CONFIG_INVALID Naming the field, what it is and what it may be. */
 export function parseConfig(text: string, path: string): Config {

@@ -5,7 +5,7 @@
 import { destination, pino } from 'pino';
 import type { Logger } from 'pino';
 
-import type { LogLevel } from './config.ts';
+import type { LogLevel } from './log-level.ts';
 
 export function makeLogger(part: string, level: LogLevel, fields: object = {}): Logger {
   // Synchronous: the last lines before an exit are the ones that matter.

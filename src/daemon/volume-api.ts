@@ -17,7 +17,6 @@ import type {
   VolumeInfo,
   VolumeMetrics,
 } from '../control/protocol.ts';
-import { exportTar } from '../export/export-tar.ts';
 import type { OperationStats } from '../fuse/message-stats.ts';
 import type { History, RollbackResult } from '../history/store.ts';
 import type { ActorId, Name } from '../shared/brands.ts';
@@ -26,8 +25,8 @@ import { fileKind, isDirectory, isRegular } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import { compareTrees } from './compare-trees.ts';
-import type { LogLevel } from './config.ts';
-import { isLogLevel } from './config.ts';
+import type { LogLevel } from './log-level.ts';
+import { isLogLevel } from './log-level.ts';
 import type { ServedVolume } from './open-volume.ts';
 import { readProcessMetrics } from './metrics-process.ts';
 import { volumeIndexRoute } from './volume-index-stream.ts';
@@ -229,6 +228,8 @@ async function sendExport(history: History, request: ControlRequest): Promise<Co
     time: timeToIso(await history.getRevisionTime(revision)),
     text: pathText(path),
   };
+  // Loaded by who needs it: a server that is woken starts the sooner.
+  const { exportTar } = await import('../export/export-tar.ts');
   return { info, stream: exportTar(history, { path, node, revision, signal: request.signal }) };
 }
 

@@ -12,7 +12,8 @@ import { sourceOf } from '../control/session-mounts.ts';
 import type { WireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import type { Revision } from '../shared/brands.ts';
-import type { Config, LogLevel } from './config.ts';
+import type { Config } from './config.ts';
+import type { LogLevel } from './log-level.ts';
 import { volumeDir, volumeSocket } from './store-layout.ts';
 import type { StoreLayout } from './store-layout.ts';
 
