@@ -55,9 +55,12 @@ if (values.json) console.log(JSON.stringify(report));
 else print(report);
 process.exitCode = report.failures.length === 0 ? 0 : 1;
 
-function print({ kills, upgrades, servers, hibernations, operations, pauses, failures }) {
+function print(facts) {
+  const { kills, upgrades, upgradesStopped, servers, hibernations, operations } = facts;
+  const { pauses, failures } = facts;
   console.log(`Kills: ${JSON.stringify(kills)}; servers that were seen: ${servers}`);
-  console.log(`Upgrades under way: ${upgrades}; hibernations: ${hibernations}`);
+  console.log(`Upgrades: ${upgrades}, and ${upgradesStopped} that stopped half way`);
+  console.log(`Hibernations: ${hibernations}`);
   console.log(`Operations: ${JSON.stringify(operations, undefined, 1)}`);
   console.log(
     `A small write: median ${pauses.medianMs} ms, p99 ${pauses.p99Ms} ms, longest ${pauses.maxMs} ms (${pauses.count})`,

@@ -42,14 +42,18 @@ export class Killer {
   /** By mode. @type {Record<string, number>} */
   kills = {};
   upgrades = 0;
+  /** Upgrades that left servers as they were. */
+  upgradesStopped = 0;
   /** Servers that were ever seen. */
   seen = new Set();
   #host;
+  #onProblem;
   #random;
   #sessions;
 
-  /** @param {{ host: import('./host.js').Host, random: ReturnType<typeof import('./random.js').makeRandom>, sessions: string[] }} options */
-  constructor({ host, random, sessions }) {
+  /** @param {{ host: import('./host.js').Host, random: ReturnType<typeof import('./random.js').makeRandom>, sessions: string[], onProblem: (what: string, problem: string) => void }} options */
+  constructor({ host, random, sessions, onProblem }) {
+    this.#onProblem = onProblem;
     this.#host = host;
     this.#random = random;
     this.#sessions = sessions;
@@ -76,8 +80,14 @@ export class Killer {
     while (Date.now() < endsAt) {
       await delay(this.#random.whole(...upgradeEachMs));
       // It becomes the program on disk, which is the same one here, with all its servers.
-      await this.#host.command('upgrade');
-      this.upgrades += 1;
+      try {
+        await this.#host.command('upgrade');
+        this.upgrades += 1;
+      } catch (error) {
+        // It stops at a server that does not come up, and cannot know that this one was killed.
+        if (String(error.stderr).includes('was killed by SIGKILL')) this.upgradesStopped += 1;
+        else this.#onProblem('upgrade', `${error.stderr ?? ''} ${String(error)}`);
+      }
     }
   }
 

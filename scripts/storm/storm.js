@@ -62,7 +62,7 @@ class Storm {
   #options;
   #host;
   #failures = [];
-  #facts = { kills: {}, upgrades: 0, servers: 0 };
+  #facts = { kills: {}, upgrades: 0, upgradesStopped: 0, servers: 0 };
   #operations = {};
   #latenciesMs = [];
   #slowest = { ms: 0, at: '', where: '' };
@@ -120,6 +120,7 @@ class Storm {
       host: this.#host,
       random: makeRandom(deriveSeed(seed, 'killer')),
       sessions: sessions.map(({ id }) => id),
+      onProblem: (what, problem) => this.#fail(what, problem),
     });
     const beganAt = Date.now();
     const work = this.#work(jobs, beganAt + seconds * 1000);
@@ -128,7 +129,8 @@ class Storm {
       this.#log(`${mode}: ${killer.kills[mode]} kills until ${new Date().toISOString()}`);
     }
     await work;
-    this.#facts = { kills: killer.kills, upgrades: killer.upgrades, servers: killer.seen.size };
+    const { kills, upgrades, upgradesStopped, seen } = killer;
+    this.#facts = { kills, upgrades, upgradesStopped, servers: seen.size };
   }
 
   /** @returns {Promise<Session[]>} */
