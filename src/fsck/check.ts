@@ -10,6 +10,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
+import { DiskFile } from '../log/byte-source.ts';
 import { nodeDisk } from '../log/disk.ts';
 import { findLastRecord } from '../log/last-record.ts';
 import type { FoundRecord } from '../log/last-record.ts';
@@ -382,12 +383,12 @@ function dataProblem(damage: DataDamage, slots: readonly Slot[]): Problem {
 function findLast(slots: readonly Slot[]): FoundRecord | undefined {
   for (const { source, id, mark, size } of slots.toReversed()) {
     if (source === undefined) continue;
-    const fd = nodeDisk.open(source, 'r');
+    const file = DiskFile.open(nodeDisk, source);
     try {
-      const found = findLastRecord(nodeDisk, { fd, id, mark, end: size });
+      const found = findLastRecord(file, { id, mark, end: size });
       if (found !== undefined) return found;
     } finally {
-      nodeDisk.close(fd);
+      file.close();
     }
   }
   return undefined;

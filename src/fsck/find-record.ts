@@ -2,8 +2,9 @@
  * Finds the next record that holds behind damage, by the mark that every record of the segment carries.
  */
 
-import type { Disk } from '../log/disk.ts';
-import { findRecordAt, readFully } from '../log/last-record.ts';
+import { readFully } from '../log/byte-source.ts';
+import type { ByteSource } from '../log/byte-source.ts';
+import { findRecordAt } from '../log/last-record.ts';
 import type { FoundRecord, RecordRange } from '../log/last-record.ts';
 import { AT_MARK } from '../log/record.ts';
 
@@ -15,7 +16,7 @@ const MARK_BYTES = 4;
  * @param isWanted Passes over records that hold and yet do not belong there.
  */
 export function findRecord(
-  disk: Disk,
+  source: ByteSource,
   range: RecordRange,
   from: number,
   isWanted: (found: FoundRecord) => boolean = () => true,
@@ -25,10 +26,10 @@ export function findRecord(
   for (let start = from; start < range.end; start += WINDOW_BYTES) {
     // A mark may begin in this window and end in the next one.
     const length = WINDOW_BYTES + AT_MARK + MARK_BYTES;
-    const window = readFully(disk, range.fd, start, Math.min(length, range.end - start));
+    const window = readFully(source, start, Math.min(length, range.end - start));
     for (let at = window.indexOf(mark); at >= 0; at = window.indexOf(mark, at + 1)) {
       if (at < AT_MARK || at - AT_MARK >= WINDOW_BYTES) continue;
-      const found = findRecordAt(disk, range, start + at - AT_MARK);
+      const found = findRecordAt(source, range, start + at - AT_MARK);
       if (found !== undefined && isWanted(found)) return found;
     }
   }

@@ -7,8 +7,8 @@
 
 import fs from 'node:fs';
 
+import { DiskFile, readFully } from '../log/byte-source.ts';
 import { nodeDisk } from '../log/disk.ts';
-import { readFully } from '../log/last-record.ts';
 import {
   SEGMENT_HEADER_BYTES,
   decodeSegmentHeader,
@@ -118,10 +118,10 @@ function makeSlot(
 }
 
 function readFile(path: string, id: SegmentId, volumeId: string): Found {
-  const fd = nodeDisk.open(path, 'r');
+  const file = DiskFile.open(nodeDisk, path);
   try {
-    const size = nodeDisk.size(fd);
-    const bytes = readFully(nodeDisk, fd, 0, SEGMENT_HEADER_BYTES);
+    const { size } = file;
+    const bytes = readFully(file, 0, SEGMENT_HEADER_BYTES);
     const decoded = decodeSegmentHeader(bytes);
     const found = { path, size, bytes };
     if (decoded.kind === 'header') {
@@ -139,14 +139,14 @@ function readFile(path: string, id: SegmentId, volumeId: string): Found {
       });
     }
     // Its records tell whether it is ours: each carries the mark of its segment.
-    const range = { fd, id, mark: segmentMark(volumeId, id), end: size };
-    const isOurs = findRecord(nodeDisk, range, SEGMENT_HEADER_BYTES) !== undefined;
+    const range = { id, mark: segmentMark(volumeId, id), end: size };
+    const isOurs = findRecord(file, range, SEGMENT_HEADER_BYTES) !== undefined;
     const holds = isOurs || size <= SEGMENT_HEADER_BYTES ? id : undefined;
     const what = decoded.kind === 'foreign' ? decoded.what : 'its header is incomplete or damaged';
     const problem = isOurs ? 'its header is incomplete or damaged' : what;
     return { ...found, holds, header: undefined, problem };
   } finally {
-    nodeDisk.close(fd);
+    file.close();
   }
 }
 

@@ -7,6 +7,8 @@
 
 import { crc32 } from 'node:zlib';
 
+import { DiskFile } from '../log/byte-source.ts';
+import type { ByteSource } from '../log/byte-source.ts';
 import { nodeDisk } from '../log/disk.ts';
 import { GAP_MIN_BYTES, isGap } from '../log/gap.ts';
 import { findRecordAt } from '../log/last-record.ts';
@@ -29,6 +31,10 @@ import type { Slot } from './slots.ts';
 
 /** More damaged chunks than this are counted, not remembered: a disk that is gone for good. */
 const MAX_DATA_DAMAGES = 100_000;
+
+interface SourceRange extends RecordRange {
+  readonly source: ByteSource;
+}
 
 interface Cursor {
   at: number;
@@ -87,12 +93,12 @@ class Walk {
 
   async #walkSlot(slot: Slot): Promise<void> {
     const { volumeId } = this.#options;
-    const fd = slot.source === undefined ? undefined : nodeDisk.open(slot.source, 'r');
+    const source = slot.source === undefined ? undefined : DiskFile.open(nodeDisk, slot.source);
     try {
       const next = this.#nextHeader(slot);
-      const range = { fd: fd ?? -1, id: slot.id, mark: slot.mark, end: slot.size };
+      const range = { id: slot.id, mark: slot.mark, end: slot.size };
       const first =
-        fd === undefined ? undefined : findRecordAt(nodeDisk, range, SEGMENT_HEADER_BYTES);
+        source === undefined ? undefined : findRecordAt(source, range, SEGMENT_HEADER_BYTES);
       const header = decideHeader(slot, volumeId, this.#previous, { first, next });
       const mayBeTorn = slot.mayBeTorn || (slot.header !== undefined && slot.source === slot.path);
       if (!header.isThere && mayBeTorn && this.#isUnsynced()) {
@@ -102,9 +108,9 @@ class Walk {
       if (header.problem !== undefined || slot.problem !== undefined) {
         this.#reportHeader(slot, header);
       }
-      await this.#walkRecords(slot, header, next, fd === undefined ? undefined : range);
+      await this.#walkRecords(slot, header, next, source && { ...range, source });
     } finally {
-      if (fd !== undefined) nodeDisk.close(fd);
+      source?.close();
     }
   }
 
@@ -122,7 +128,7 @@ class Walk {
     slot: Slot,
     header: DecidedHeader,
     next: SegmentHeader | undefined,
-    range: RecordRange | undefined,
+    range: SourceRange | undefined,
   ): Promise<void> {
     const wanted = next === undefined ? undefined : wantedEndOf(next);
     const limit = this.#limitOf(slot);
@@ -157,9 +163,9 @@ class Walk {
   }
 
   /** Reads records up to the first that does not hold. @returns What is wrong there, if anything is. */
-  async #readOn(range: RecordRange, cursor: Cursor): Promise<string | undefined> {
+  async #readOn(range: SourceRange, cursor: Cursor): Promise<string | undefined> {
     if (cursor.at >= range.end) return undefined;
-    const reader = new RecordReader(nodeDisk, {
+    const reader = new RecordReader(range.source, {
       ...range,
       start: cursor.at,
       predecessor: cursor.predecessor,
@@ -187,7 +193,7 @@ class Walk {
         this.#meetGap(record, before.revision);
         handled = this.#options.onGap(record);
       } else {
-        if (record.dataLength > 0) this.#verifyData(range.fd, record);
+        if (record.dataLength > 0) this.#verifyData(range.source, record);
         handled = this.#options.onRecord(record);
       }
       if (handled !== undefined) await handled;
@@ -203,13 +209,13 @@ class Walk {
     this.#options.onLoss({ first: before + 1, last: record.revision, isKnown: true });
   }
 
-  #verifyData(fd: number, record: LogRecord): void {
+  #verifyData(source: ByteSource, record: LogRecord): void {
     const start = offsetOf(record.dataPos);
     this.#dataBytes += record.dataLength;
     for (const [index, crc] of record.chunkCrcs.entries()) {
       const at = index * DATA_CHUNK_BYTES;
       const length = Math.min(DATA_CHUNK_BYTES, record.dataLength - at);
-      const count = nodeDisk.read(fd, this.#chunk, 0, length, start + at);
+      const count = source.read(this.#chunk, 0, length, start + at);
       if (count === length && crc32(this.#chunk.subarray(0, length)) === crc) continue;
       const segment = segmentOf(record.pos);
       this.#data.add({ segment, offset: start + at, length, revision: record.revision });
@@ -222,13 +228,13 @@ class Walk {
     slot: Slot,
     cursor: Cursor,
     limits: {
-      readonly range: RecordRange | undefined;
+      readonly range: SourceRange | undefined;
       readonly end: number;
       readonly wanted: WantedEnd | undefined;
     },
   ): Damage {
     const { range, end, wanted } = limits;
-    const bad = range && findRecordAt(nodeDisk, { ...range, end }, cursor.at);
+    const bad = range && findRecordAt(range.source, { ...range, end }, cursor.at);
     const { lastStart } = cursor;
     if (
       bad !== undefined &&
@@ -244,7 +250,7 @@ class Walk {
     const found =
       range &&
       findRecord(
-        nodeDisk,
+        range.source,
         { ...range, end },
         cursor.at + 1,
         ({ record }) => record.revision > before.revision && record.revision <= most,
@@ -367,13 +373,13 @@ class Walk {
   #before(slot: Slot): number {
     const next = this.#options.slots[slot.id + 1];
     if (next?.source === undefined) return 0;
-    const fd = nodeDisk.open(next.source, 'r');
+    const source = DiskFile.open(nodeDisk, next.source);
     try {
-      const range = { fd, id: next.id, mark: next.mark, end: next.size };
-      const first = findRecordAt(nodeDisk, range, SEGMENT_HEADER_BYTES);
+      const range = { id: next.id, mark: next.mark, end: next.size };
+      const first = findRecordAt(source, range, SEGMENT_HEADER_BYTES);
       return first === undefined ? 0 : first.record.revision - 1;
     } finally {
-      nodeDisk.close(fd);
+      source.close();
     }
   }
 

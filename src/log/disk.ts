@@ -28,6 +28,10 @@ export interface Disk {
   readAsync(fd: number, into: Uint8Array, length: number, position: number): Promise<number>;
   truncate(fd: number, size: number): void;
   remove(path: string): void;
+  /** Removing a large file may take its time. */
+  removeAsync(path: string): Promise<void>;
+  /** Takes the place of what has that name. */
+  rename(from: string, to: string): void;
   syncData(fd: number): Promise<void>;
 }
 
@@ -36,6 +40,7 @@ const DIRECTORY_MODE = 0o700;
 
 const fdatasync = promisify(fs.fdatasync);
 const readAsync = promisify(fs.read);
+const removeAsync = promisify(fs.unlink);
 
 export const nodeDisk: Disk = {
   makeDirectory: (path) => {
@@ -58,6 +63,8 @@ export const nodeDisk: Disk = {
     (await readAsync(fd, into, 0, length, position)).bytesRead,
   truncate: (fd, size) => fs.ftruncateSync(fd, size),
   remove: (path) => fs.unlinkSync(path),
+  removeAsync: (path) => removeAsync(path),
+  rename: (from, to) => fs.renameSync(from, to),
   syncData: (fd) => fdatasync(fd),
 };
 

@@ -6,7 +6,8 @@
  */
 
 import type { LogPos, SegmentId } from '../shared/brands.ts';
-import type { Disk } from './disk.ts';
+import { readFully } from './byte-source.ts';
+import type { ByteSource } from './byte-source.ts';
 import { linkAfter } from './gap.ts';
 import {
   AT_MARK,
@@ -33,7 +34,6 @@ export interface FoundRecord {
 }
 
 export interface RecordRange {
-  readonly fd: number;
   readonly id: SegmentId;
   readonly mark: number;
   /** Where the record must end at the latest. */
@@ -44,20 +44,20 @@ const FIRST_WINDOW_BYTES = 16 * 1024;
 const WINDOW_MAX_BYTES = 4 * 1024 * 1024;
 const MARK_BYTES = 4;
 
-export function findLastRecord(disk: Disk, place: RecordRange): FoundRecord | undefined {
+export function findLastRecord(source: ByteSource, place: RecordRange): FoundRecord | undefined {
   const mark = Buffer.alloc(MARK_BYTES);
   mark.writeUInt32LE(place.mark);
   let windowBytes = FIRST_WINDOW_BYTES;
   let end = place.end;
   while (end - SEGMENT_HEADER_BYTES > AT_MARK) {
     const start = Math.max(SEGMENT_HEADER_BYTES, end - windowBytes);
-    const window = readFully(disk, place.fd, start, end - start);
+    const window = readFully(source, start, end - start);
     for (
       let at = window.lastIndexOf(mark);
       at >= AT_MARK;
       at = at === 0 ? -1 : window.lastIndexOf(mark, at - 1)
     ) {
-      const found = findRecordAt(disk, place, start + at - AT_MARK);
+      const found = findRecordAt(source, place, start + at - AT_MARK);
       if (found !== undefined) return found;
     }
     if (start === SEGMENT_HEADER_BYTES) return undefined;
@@ -70,34 +70,22 @@ export function findLastRecord(disk: Disk, place: RecordRange): FoundRecord | un
 
 /** The record that starts at an offset, if its checksum holds and it ends within the range. */
 export function findRecordAt(
-  disk: Disk,
+  source: ByteSource,
   place: RecordRange,
   offset: number,
 ): FoundRecord | undefined {
-  const { fd, id, mark } = place;
+  const { id, mark } = place;
   const room = place.end - offset;
   if (room < RECORD_HEADER_BYTES) return undefined;
-  const head = readFully(disk, fd, offset, RECORD_HEADER_BYTES);
+  const head = readFully(source, offset, RECORD_HEADER_BYTES);
   if (head.length < RECORD_HEADER_BYTES) return undefined;
   const shape = findRecordShape(head, 0, mark);
   if (shape === undefined || shape.totalLength > room) return undefined;
-  const meta = readFully(disk, fd, offset, shape.metaLength);
+  const meta = readFully(source, offset, shape.metaLength);
   if (meta.length < shape.metaLength) return undefined;
   if (!isRecordIntact(meta, 0, shape, { mark, offset })) return undefined;
   const pos = makeLogPos(id, offset);
   const record = decodeRecord(meta, 0, shape, pos);
   const crc = linkAfter(record, recordCrc(meta, 0));
   return { record, pos, link: recordLink(meta, 0), crc, synced: recordSynced(meta, 0) };
-}
-
-/** As many of the bytes as there are. */
-export function readFully(disk: Disk, fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  let done = 0;
-  while (done < length) {
-    const count = disk.read(fd, bytes, done, length - done, position + done);
-    if (count === 0) break;
-    done += count;
-  }
-  return bytes.subarray(0, done);
 }

@@ -11,9 +11,9 @@ import { Errno } from '../shared/errno.ts';
 import { FsError, SessfsError } from '../shared/errors.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Clock, Time } from '../shared/time.ts';
-import { Descriptors } from './descriptors.ts';
-import { diskError, nodeDisk } from './disk.ts';
+import { nodeDisk } from './disk.ts';
 import type { Disk } from './disk.ts';
+import { LogFiles } from './log-files.ts';
 import { RecordReader } from './record-reader.ts';
 import { PAYLOAD_MAX_BYTES, RecordEncoder, checksumChunks, metaLengthOf } from './record.ts';
 import type { LogRecord, RecordHeader } from './record.ts';
@@ -25,11 +25,10 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_ID_MAX,
   SEGMENT_MAX_BYTES,
-  digestSegment,
+  headerAfter,
   makeLogPos,
   offsetOf,
   segmentMark,
-  segmentName,
   segmentOf,
 } from './segment.ts';
 import { makeFirst, openError, reopenLast, writeAgain } from './start.ts';
@@ -57,15 +56,22 @@ export interface LogOptions {
    * What stands before it is not read again if it was synced before the place was kept: sync first.
    */
   readonly from?: LogPos | undefined;
-  /** Called in order for each record from `from` to the end; its payload is valid until it returns. */
-  readonly onRecord: (record: LogRecord) => void;
+  /**
+   * Called in order for each record from `from` to the end; its payload is valid until it returns. What it
+   * promises is awaited before the next.
+   */
+  readonly onRecord: (record: LogRecord) => void | Promise<void>;
 }
 
 export interface SegmentInfo {
   readonly id: SegmentId;
   readonly path: string;
+  /** Its length, in which places are counted. */
   readonly bytes: number;
+  /** What its file takes; what is packed takes room in packs besides. */
+  readonly storedBytes: number;
   readonly sealed: boolean;
+  readonly isPacked: boolean;
 }
 
 /** Room for the small data that is copied behind its record. */
@@ -75,11 +81,10 @@ const ENCODER_BYTES = 64 * 1024;
 const ENCODER_KEEP_BYTES = 4 * 1024 * 1024;
 
 export class Log {
-  readonly #dir: string;
   readonly #volumeId: string;
   readonly #segmentBytes: number;
   readonly #disk: Disk;
-  readonly #descriptors: Descriptors;
+  readonly #files: LogFiles;
   readonly #syncedFile: SyncedFile;
   #encoder = new RecordEncoder(ENCODER_BYTES);
   #writer: SegmentWriter;
@@ -105,12 +110,12 @@ export class Log {
     { writer, recovered }: Start,
   ) {
     const { dir, disk } = options;
-    this.#dir = dir;
     this.#volumeId = options.volumeId;
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
     this.#disk = disk;
     this.#syncedFile = syncedFile;
-    this.#descriptors = new Descriptors(disk, (id) => `${dir}/${segmentName(id)}`);
+    this.#files = new LogFiles(options);
+    for (const { file } of recovered.links) if (file.isPacked) this.#files.packed.add(file);
     this.#writer = writer;
     this.#sealedBytes = recovered.links.slice(1).map((link) => link.header.previous.size);
     this.#sealedTotal = this.#sealedBytes.reduce((sum, bytes) => sum + bytes, 0);
@@ -217,17 +222,71 @@ export class Log {
     return this.#syncer.lagMs;
   }
 
-  /** Of all segments. */
+  /** The length of all segments, packed or not. */
   get bytes(): number {
     return this.#sealedTotal + this.#writer.size;
+  }
+
+  /** What the log takes on disk: segments, maps and packs. */
+  get storedBytes(): number {
+    const { packed } = this.#files;
+    return this.bytes - packed.logicalBytes + packed.storedBytes;
   }
 
   segments(): readonly SegmentInfo[] {
     const sizes = [...this.#sealedBytes, this.#writer.size];
     return sizes.map((bytes, index) => {
       const id = index as SegmentId;
-      return { id, path: this.#pathOf(id), bytes, sealed: index < this.#sealedBytes.length };
+      const mapBytes = this.#files.packed.mapBytes(id);
+      return {
+        id,
+        path: this.#files.pathOf(id),
+        bytes,
+        storedBytes: mapBytes ?? bytes,
+        sealed: index < this.#sealedBytes.length,
+        isPacked: mapBytes !== undefined,
+      };
     });
+  }
+
+  /** True if what is left of the content of a segment is in packs, verified by their checksums alone. */
+  isPacked(id: SegmentId): boolean {
+    return this.#files.packed.has(id);
+  }
+
+  /**
+   * Begins a new segment if the last one has any record, so that all others can be packed.
+   *
+   * @returns The last segment.
+   * @throws {FsError} ENOSPC, EDQUOT, EIO As append.
+   */
+  seal(): SegmentId {
+    if (this.#readOnly !== undefined) throw new FsError(Errno.EIO, this.#readOnly);
+    if (this.#writer.size > SEGMENT_HEADER_BYTES) this.#roll();
+    return this.#writer.header.id;
+  }
+
+  /**
+   * Reads a segment from its map from now on, and removes what the map stands for.
+   *
+   * To be called when a map, or another one, is in its place and on disk. What is being read from the old
+   * file is read to its end.
+   *
+   * @throws {SessfsError} LOG_CORRUPT If the map is not that of this segment; nothing is removed then.
+   */
+  async adoptPacked(id: SegmentId): Promise<void> {
+    const bytes = this.#sealedBytes[id];
+    assert(bytes !== undefined, `only a sealed segment is packed, not ${id}`);
+    await this.#files.adoptPacked(id, bytes);
+  }
+
+  /**
+   * Reads segments from maps that were written anew, and no longer from the packs that these replace.
+   *
+   * @returns When nothing is read from those packs any more: they can be removed.
+   */
+  refreshPacked(ids: readonly SegmentId[], oldPacks: readonly number[]): Promise<void> {
+    return this.#files.packed.refresh(ids, oldPacks);
   }
 
   /**
@@ -297,40 +356,14 @@ export class Log {
     return this.#syncer.sync();
   }
 
-  /** @throws {FsError} EIO If not all of it is there. */
+  /** @throws {FsError} EIO If not all of it is there, or it was removed by cleaning. */
   readSync(pos: LogPos, into: Uint8Array, offset: number, length: number): void {
-    const position = offsetOf(pos);
-    try {
-      const fd = this.#descriptors.get(segmentOf(pos));
-      let done = this.#disk.read(fd, into, offset, length, position);
-      while (done < length) {
-        const count = this.#disk.read(fd, into, offset + done, length - done, position + done);
-        if (count === 0) throw this.#shortError(pos, length, done);
-        done += count;
-      }
-    } catch (error) {
-      throw diskError(error, `read "${this.#pathOf(segmentOf(pos))}"`);
-    }
+    this.#files.readSync(pos, into, offset, length);
   }
 
-  /** @throws {FsError} EIO If not all of it is there. */
-  async read(pos: LogPos, length: number): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafeSlow(length);
-    const position = offsetOf(pos);
-    try {
-      await this.#descriptors.withPinned(segmentOf(pos), async (fd) => {
-        let done = 0;
-        while (done < length) {
-          const rest = bytes.subarray(done);
-          const count = await this.#disk.readAsync(fd, rest, length - done, position + done);
-          if (count === 0) throw this.#shortError(pos, length, done);
-          done += count;
-        }
-      });
-    } catch (error) {
-      throw diskError(error, `read "${this.#pathOf(segmentOf(pos))}"`);
-    }
-    return bytes;
+  /** @throws {FsError} EIO If not all of it is there, or it was removed by cleaning. */
+  read(pos: LogPos, length: number): Promise<Buffer> {
+    return this.#files.read(pos, length);
   }
 
   /**
@@ -367,7 +400,7 @@ export class Log {
 
   #letGo(): void {
     this.#readOnly ??= 'The log is closed';
-    this.#descriptors.closeAll();
+    this.#files.closeAll();
     this.#syncedFile.close();
     this.#syncer.close();
     this.#disk.close(this.#writer.fd);
@@ -377,16 +410,10 @@ export class Log {
     const full = this.#writer;
     const { header, size } = full;
     if (header.id >= SEGMENT_ID_MAX) throw new FsError(Errno.EFBIG, 'the log has no more segments');
-    const previous = { size, lastCrc: this.#lastCrc };
-    const id = (header.id + 1) as SegmentId;
-    const writer = SegmentWriter.create(this.#disk, this.#pathOf(id), {
-      volumeId: this.#volumeId,
-      id,
-      firstRevision: (this.#lastRevision + 1) as Revision,
-      time: this.#lastTime,
-      previous,
-      previousDigest: digestSegment(header, previous),
-    });
+    const end = { size, lastCrc: this.#lastCrc };
+    const { lastRevision, lastTime } = this;
+    const next = headerAfter(header, { ...end, lastRevision, lastTime });
+    const writer = SegmentWriter.create(this.#disk, this.#files.pathOf(next.id), next);
     this.#syncer.addSealed(full.fd);
     this.#sealedBytes.push(size);
     this.#sealedTotal += size;
@@ -411,11 +438,10 @@ export class Log {
   }
 
   async *#scanSegment(id: SegmentId, start: number, end: number): AsyncGenerator<LogRecord> {
-    const path = this.#pathOf(id);
-    const fd = this.#disk.open(path, 'r');
+    const path = this.#files.pathOf(id);
+    const source = this.#files.openRecords(id);
     try {
-      const reader = new RecordReader(this.#disk, {
-        fd,
+      const reader = new RecordReader(source, {
         id,
         mark: segmentMark(this.#volumeId, id),
         start,
@@ -434,19 +460,11 @@ export class Log {
         }
       }
     } finally {
-      this.#disk.close(fd);
+      source.close();
     }
   }
 
   #stop(reason: string): void {
     this.#readOnly ??= `The log takes no more changes: ${reason}`;
-  }
-
-  #shortError(pos: LogPos, wanted: number, got: number): FsError {
-    return new FsError(Errno.EIO, `offset ${offsetOf(pos)}: ${got} bytes, wanted ${wanted}`);
-  }
-
-  #pathOf(id: SegmentId): string {
-    return `${this.#dir}/${segmentName(id)}`;
   }
 }

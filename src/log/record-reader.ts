@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
 import type { SegmentId } from '../shared/brands.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
-import type { Disk } from './disk.ts';
+import type { ByteSource } from './byte-source.ts';
 import { isGap, linkAfter } from './gap.ts';
 import {
   DATA_CHUNK_BYTES,
@@ -34,7 +34,6 @@ export interface Predecessor {
 }
 
 export interface RecordReaderOptions {
-  readonly fd: number;
   readonly id: SegmentId;
   readonly mark: number;
   /** Where the first record starts. */
@@ -65,7 +64,7 @@ export class RecordReader {
   /** What was wrong, after a bad step. */
   problem = '';
 
-  readonly #disk: Disk;
+  readonly #source: ByteSource;
   readonly #options: RecordReaderOptions;
   #window: Buffer;
   #windowStart = 0;
@@ -74,8 +73,8 @@ export class RecordReader {
   #wantLength = 0;
   #sparse = false;
 
-  constructor(disk: Disk, options: RecordReaderOptions) {
-    this.#disk = disk;
+  constructor(source: ByteSource, options: RecordReaderOptions) {
+    this.#source = source;
     this.#options = options;
     this.#window = Buffer.alloc(Math.min(WINDOW_BYTES, Math.max(options.end - options.start, 64)));
     this.at = options.start;
@@ -126,12 +125,8 @@ export class RecordReader {
     this.#windowLength = 0;
     while (this.#windowLength < this.#wantLength) {
       const into = this.#window.subarray(this.#windowLength);
-      const count = await this.#disk.readAsync(
-        this.#options.fd,
-        into,
-        length - this.#windowLength,
-        start + this.#windowLength,
-      );
+      const rest = length - this.#windowLength;
+      const count = await this.#source.readAsync(into, rest, start + this.#windowLength);
       if (count === 0) {
         // Shorter than when it was measured: what is not there reads as zeros, which no record is.
         this.#window.fill(0, this.#windowLength);

@@ -11,6 +11,7 @@ import type { LogPos, Revision } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
+import type { ByteSource } from './byte-source.ts';
 import type { Disk } from './disk.ts';
 import { findLastRecord } from './last-record.ts';
 import type { FoundRecord } from './last-record.ts';
@@ -18,16 +19,17 @@ import { RecordReader } from './record-reader.ts';
 import type { Predecessor } from './record-reader.ts';
 import type { LogRecord } from './record.ts';
 import { SEGMENT_HEADER_BYTES, offsetOf, segmentOf } from './segment.ts';
-import { RESTORE_HINT, corruptError, readChain } from './segment-files.ts';
+import { RESTORE_HINT, corruptError, openRecords, readChain } from './segment-files.ts';
 import type { Break, Chain, ChainLink, SegmentFile } from './segment-files.ts';
 import { syncDirectory } from './syncer.ts';
+import { loadZstd } from './zstd.ts';
 
 export interface RecoveryOptions {
   readonly disk: Disk;
   readonly dir: string;
   readonly volumeId: string;
   readonly from: LogPos | undefined;
-  readonly onRecord: (record: LogRecord) => void;
+  readonly onRecord: (record: LogRecord) => void | Promise<void>;
   /** A log may be made here. */
   readonly create: boolean;
   /** The revision up to which all was on disk, as far as that was written down. */
@@ -74,8 +76,9 @@ interface Cursor {
 export async function recoverLog(options: RecoveryOptions): Promise<Recovered | undefined> {
   const { disk, dir, volumeId } = options;
   const chain = readChain(disk, dir, volumeId);
+  if (chain.files.some(({ isPacked }) => isPacked)) await loadZstd();
   const last = findLast(disk, chain);
-  const synced = Math.max(options.synced ?? 0, last?.synced ?? 0);
+  const synced = Math.max(options.synced ?? 0, last?.synced ?? 0, chain.packedUpTo);
   if (synced > (last?.record.revision ?? 0)) throw lostError(dir, chain, synced);
   const start = findStart(options, chain, synced);
   const cursor = start.predecessor.revision > synced ? startBefore(chain, synced) : { ...start };
@@ -86,8 +89,9 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
     if (cursor.index < 0 && !isUnborn) throw corruptError(broken);
     if (synced > cursor.predecessor.revision) throw damageError(broken, cursor, synced);
     if (cursor.predecessor.revision < start.predecessor.revision) throw aheadError(options);
-    await cutTail(disk, dir, chain.files, broken);
   }
+  await removeSuperseded(disk, dir, chain);
+  if (broken !== undefined) await cutTail(disk, dir, chain.files, broken);
   const links = chain.links.slice(0, cursor.index + 1);
   const link = links.at(-1);
   if (link === undefined) return undefined;
@@ -105,9 +109,8 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovered | 
 
 function findLast(disk: Disk, chain: Chain): FoundRecord | undefined {
   for (const file of chain.files.toReversed()) {
-    const found = withFile(disk, file, (fd) =>
-      findLastRecord(disk, { fd, id: file.id, mark: file.mark, end: file.size }),
-    );
+    const { id, mark, size: end } = file;
+    const found = withFile(disk, file, (source) => findLastRecord(source, { id, mark, end }));
     if (found !== undefined) return found;
   }
   return undefined;
@@ -128,7 +131,8 @@ function findStart(options: RecoveryOptions, chain: Chain, synced: number): Curs
   if (link === undefined || end > endOf(chain, index)) throw aheadError(options);
   if (end <= SEGMENT_HEADER_BYTES) return startOf(chain, index);
   const { id, mark } = link.file;
-  const before = withFile(disk, link.file, (fd) => findLastRecord(disk, { fd, id, mark, end }));
+  const range = { id, mark, end };
+  const before = withFile(disk, link.file, (source) => findLastRecord(source, range));
   if (before === undefined || before.record.end !== from) throw aheadError(options);
   const { revision, time } = before.record;
   return { index, at: end, predecessor: { crc: before.crc, revision, time } };
@@ -213,18 +217,18 @@ async function replaySegment(
   limits: { end: number; verifyDataAfter: number; giveAfter: number },
 ): Promise<Break | undefined> {
   const { end, verifyDataAfter, giveAfter } = limits;
-  const fd = disk.open(file.path, 'r');
+  const source = openRecords(disk, file);
   try {
-    const { id, mark } = file;
+    const { id, mark, isPacked } = file;
     const { at: start, predecessor } = cursor;
-    const reader = new RecordReader(disk, {
-      fd,
+    const reader = new RecordReader(source, {
       id,
       mark,
       start,
       end,
       predecessor,
-      verifyDataAfter,
+      // What is left of the data is in packs, which were synced before the segment was given up.
+      verifyDataAfter: isPacked ? Infinity : verifyDataAfter,
     });
     for (;;) {
       const step = reader.step();
@@ -240,10 +244,12 @@ async function replaySegment(
       if (record !== undefined && record.revision > verifyDataAfter) {
         cursor.unsyncedFrom ??= record.pos;
       }
-      if (record !== undefined && record.revision > giveAfter) onRecord(record);
+      if (record === undefined || record.revision <= giveAfter) continue;
+      const handled = onRecord(record);
+      if (handled !== undefined) await handled;
     }
   } finally {
-    disk.close(fd);
+    source.close();
   }
 }
 
@@ -283,13 +289,21 @@ async function cutTail(
   await syncDirectory(disk, dir);
 }
 
-function withFile<T>(disk: Disk, file: SegmentFile, use: (fd: number) => T): T {
-  const fd = disk.open(file.path, 'r');
+function withFile<T>(disk: Disk, file: SegmentFile, use: (source: ByteSource) => T): T {
+  const source = openRecords(disk, file);
   try {
-    return use(fd);
+    return use(source);
   } finally {
-    disk.close(fd);
+    source.close();
   }
+}
+
+/** Segments that were packed by a process that ended before it could remove them. */
+async function removeSuperseded(disk: Disk, dir: string, { superseded }: Chain): Promise<void> {
+  if (superseded.length === 0) return;
+  // That their maps are there may not be on disk yet.
+  await syncDirectory(disk, dir);
+  for (const path of superseded) disk.remove(path);
 }
 
 function lostError(dir: string, chain: Chain, revision: number): SessfsError {

@@ -8,8 +8,12 @@
 import type { SegmentId } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { compareTime } from '../shared/time.ts';
+import { DiskFile, readFully } from './byte-source.ts';
+import type { OpenSource } from './byte-source.ts';
+import { CORRUPT_HINT, corruptFile, foreignFile } from './corrupt.ts';
 import type { Disk } from './disk.ts';
-import { readFully } from './last-record.ts';
+import { MapFile, readMapHeader } from './map-file.ts';
+import { findMapId, mapName, mapStoredBytes } from './map-header.ts';
 import {
   NO_DIGEST,
   SEGMENT_HEADER_BYTES,
@@ -25,8 +29,12 @@ export interface SegmentFile {
   readonly id: SegmentId;
   readonly path: string;
   readonly mark: number;
-  /** Bytes in the file. */
+  /** Bytes of the segment: those in the file, unless it is packed. */
   readonly size: number;
+  /** The file is the map of it. */
+  readonly isPacked: boolean;
+  /** Bytes in the file. */
+  readonly storedBytes: number;
 }
 
 /** A segment whose header holds and follows the one before it. */
@@ -48,21 +56,18 @@ export interface Chain {
   /** Those of files, from the first, up to where the chain breaks. */
   readonly links: readonly ChainLink[];
   readonly broken: Break | undefined;
+  /** The last revision in a packed segment: what is packed, and all before it, was on disk. */
+  readonly packedUpTo: number;
+  /** Files whose segment is packed by now. */
+  readonly superseded: readonly string[];
 }
 
 export const RESTORE_HINT =
   'Restore the log from a backup, or see what is left with "sessfs fsck SESSION"';
 
-const CORRUPT_HINT =
-  'Nothing was changed. See what is damaged with "sessfs fsck SESSION", then restore the file from a backup or use --repair';
-
 export function corruptError(place: Break): SessfsError {
   const { file, offset, problem } = place;
-  return new SessfsError(
-    'LOG_CORRUPT',
-    `Cannot read log "${file.path}": offset ${offset}: ${problem}`,
-    { hint: CORRUPT_HINT },
-  );
+  return corruptFile(file.path, `offset ${offset}: ${problem}`);
 }
 
 /**
@@ -70,16 +75,19 @@ export function corruptError(place: Break): SessfsError {
  * @throws {SessfsError} STORE_FOREIGN If a segment is another volume's, or of another format.
  */
 export function readChain(disk: Disk, dir: string, volumeId: string): Chain {
-  const ids = disk
-    .list(dir)
-    .map(findSegmentId)
-    .filter((id) => id !== undefined)
-    .toSorted((a, b) => a - b);
+  const names = disk.list(dir);
+  const plain = new Set(names.map(findSegmentId).filter((id) => id !== undefined));
+  const maps = new Set(names.map(findMapId).filter((id) => id !== undefined));
+  const ids = [...new Set([...plain, ...maps])].toSorted((a, b) => a - b);
+  const superseded: string[] = [];
+  let packedUpTo = 0;
   const files: SegmentFile[] = [];
   const links: ChainLink[] = [];
   let broken: Break | undefined;
   for (const [index, id] of ids.entries()) {
-    const path = `${dir}/${segmentName(id)}`;
+    const isPacked = maps.has(id);
+    const path = `${dir}/${isPacked ? mapName(id) : segmentName(id)}`;
+    if (isPacked && plain.has(id)) superseded.push(`${dir}/${segmentName(id)}`);
     if (id !== index) {
       const missing = `${dir}/${segmentName(index as SegmentId)}`;
       throw new SessfsError(
@@ -88,24 +96,27 @@ export function readChain(disk: Disk, dir: string, volumeId: string): Chain {
         { hint: CORRUPT_HINT },
       );
     }
-    const { size, bytes } = readHeader(disk, path);
-    const file: SegmentFile = { id, path, mark: segmentMark(volumeId, id), size };
+    const { bytes, lastRevision, ...sizes } = isPacked
+      ? readPackedHeader(disk, path)
+      : readHeader(disk, path);
+    packedUpTo = Math.max(packedUpTo, lastRevision);
+    const file: SegmentFile = { id, path, mark: segmentMark(volumeId, id), isPacked, ...sizes };
     files.push(file);
     if (broken !== undefined) continue;
     const decoded = decodeSegmentHeader(bytes);
-    if (decoded.kind === 'foreign') throw foreignError(path, decoded.what);
+    if (decoded.kind === 'foreign') throw foreignFile(path, decoded.what);
     if (decoded.kind === 'damaged') {
       broken = { file, offset: 0, problem: 'a segment header that is incomplete or damaged' };
       continue;
     }
     const { header, crc } = decoded;
     if (header.volumeId !== volumeId) {
-      throw foreignError(path, `a segment of volume ${header.volumeId}, wanted ${volumeId}`);
+      throw foreignFile(path, `a segment of volume ${header.volumeId}, wanted ${volumeId}`);
     }
     broken = findBreak(links.at(-1), file, header);
     if (broken === undefined) links.push({ file, header, headerCrc: header.firstLink ?? crc });
   }
-  return { files, links, broken };
+  return { files, links, broken, packedUpTo, superseded };
 }
 
 function findBreak(
@@ -133,17 +144,41 @@ function findBreak(
   return undefined;
 }
 
-function readHeader(disk: Disk, path: string): { size: number; bytes: Buffer } {
-  const fd = disk.open(path, 'r');
+interface HeaderOfFile {
+  /** The segment's. */
+  readonly bytes: Buffer;
+  readonly size: number;
+  readonly storedBytes: number;
+  /** 0 if it is not known. */
+  readonly lastRevision: number;
+}
+
+function readHeader(disk: Disk, path: string): HeaderOfFile {
+  const file = DiskFile.open(disk, path);
   try {
-    return { size: disk.size(fd), bytes: readFully(disk, fd, 0, SEGMENT_HEADER_BYTES) };
+    const { size } = file;
+    const bytes = readFully(file, 0, SEGMENT_HEADER_BYTES);
+    return { size, storedBytes: size, bytes, lastRevision: 0 };
   } finally {
-    disk.close(fd);
+    file.close();
   }
 }
 
-function foreignError(path: string, what: string): SessfsError {
-  return new SessfsError('STORE_FOREIGN', `Cannot use log "${path}": ${what}`, {
-    hint: 'Take the file away if it does not belong here, or use the sessfs that made it',
-  });
+function readPackedHeader(disk: Disk, path: string): HeaderOfFile {
+  const file = DiskFile.open(disk, path);
+  try {
+    const header = readMapHeader(file, path);
+    const { size, segmentHeader: bytes, lastRevision } = header;
+    return { size, storedBytes: mapStoredBytes(header), bytes, lastRevision };
+  } finally {
+    file.close();
+  }
+}
+
+/** A segment for those who read its records; if it is packed its data reads as zeros. */
+export function openRecords(
+  disk: Disk,
+  { path, isPacked }: Pick<SegmentFile, 'path' | 'isPacked'>,
+): OpenSource {
+  return isPacked ? new MapFile(disk, path) : DiskFile.open(disk, path);
 }

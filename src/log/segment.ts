@@ -147,6 +147,22 @@ export function decodeSegmentHeader(bytes: Buffer): DecodedHeader {
   return { kind: 'header', header, crc };
 }
 
+/** The header of the segment behind one, which ends like this. */
+export function headerAfter(
+  header: SegmentHeader,
+  end: SegmentEnd & { readonly lastRevision: Revision; readonly lastTime: Time },
+): SegmentHeader {
+  const previous = { size: end.size, lastCrc: end.lastCrc };
+  return {
+    volumeId: header.volumeId,
+    id: (header.id + 1) as SegmentId,
+    firstRevision: (end.lastRevision + 1) as Revision,
+    time: end.lastTime,
+    previous,
+    previousDigest: digestSegment(header, previous),
+  };
+}
+
 /** What the header of the segment after this one must hold as previousDigest. */
 export function digestSegment(header: SegmentHeader, end: SegmentEnd): Buffer {
   const tail = Buffer.alloc(8);

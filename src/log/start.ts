@@ -2,6 +2,8 @@
  * The first and the last segment of a log when it is opened: made, or taken up again.
  */
 
+import { dirname } from 'node:path';
+
 import { assert } from '../shared/assert.ts';
 import type { Revision, SegmentId } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -10,8 +12,16 @@ import { systemCode } from './disk.ts';
 import type { Disk } from './disk.ts';
 import type { Recovered } from './recovery.ts';
 import { RESTORE_HINT } from './segment-files.ts';
+import type { ChainLink } from './segment-files.ts';
 import { SegmentWriter } from './segment-writer.ts';
-import { NO_DIGEST, SEGMENT_HEADER_BYTES, offsetOf, segmentName, segmentOf } from './segment.ts';
+import {
+  NO_DIGEST,
+  SEGMENT_HEADER_BYTES,
+  headerAfter,
+  offsetOf,
+  segmentName,
+  segmentOf,
+} from './segment.ts';
 import type { SegmentHeader } from './segment.ts';
 
 const PIECE_BYTES = 1 << 20;
@@ -58,9 +68,8 @@ export function makeFirst({ dir, volumeId, clock, create }: FirstOptions, disk: 
     previousDigest: NO_DIGEST,
   };
   const writer = SegmentWriter.create(disk, path, header);
-  const file = { id, path, mark: writer.mark, size: writer.size };
   const recovered: Recovered = {
-    links: [{ file, header, headerCrc: writer.headerCrc }],
+    links: [linkOf(writer, path)],
     size: writer.size,
     lastCrc: writer.headerCrc,
     lastRevision: 0 as Revision,
@@ -75,9 +84,35 @@ export function makeFirst({ dir, volumeId, clock, create }: FirstOptions, disk: 
 export function reopenLast(recovered: Recovered, disk: Disk): Start {
   const last = recovered.links.at(-1);
   assert(last !== undefined, 'a recovered log has a segment');
+  if (last.file.isPacked) return startBehind(recovered, last, disk);
   const fd = disk.open(last.file.path, 'r+');
   const { header } = last;
   return { writer: new SegmentWriter(disk, { header, fd, size: recovered.size }), recovered };
+}
+
+/** The segment behind a packed one was just being made when the host went down: it is made again. */
+function startBehind(recovered: Recovered, last: ChainLink, disk: Disk): Start {
+  const { size, lastCrc, lastRevision, lastTime } = recovered;
+  const id = (last.file.id + 1) as SegmentId;
+  const path = `${dirname(last.file.path)}/${segmentName(id)}`;
+  const header = headerAfter(last.header, { size, lastCrc, lastRevision, lastTime });
+  const writer = SegmentWriter.create(disk, path, header);
+  const link = linkOf(writer, path);
+  return {
+    writer,
+    recovered: {
+      ...recovered,
+      links: [...recovered.links, link],
+      size: writer.size,
+      lastCrc: writer.headerCrc,
+    },
+  };
+}
+
+function linkOf(writer: SegmentWriter, path: string): ChainLink {
+  const { header, mark, size, headerCrc } = writer;
+  const file = { id: header.id, path, mark, size, isPacked: false, storedBytes: size };
+  return { file, header, headerCrc };
 }
 
 /**
@@ -90,7 +125,7 @@ export function writeAgain(disk: Disk, { links, size, unsyncedFrom }: Recovered)
   if (unsyncedFrom === undefined) return;
   const piece = Buffer.alloc(PIECE_BYTES);
   for (const [index, { file }] of links.entries()) {
-    if (index < segmentOf(unsyncedFrom)) continue;
+    if (index < segmentOf(unsyncedFrom) || file.isPacked) continue;
     // A later segment was begun after that: its header is not known to be on disk either.
     let at = index === segmentOf(unsyncedFrom) ? offsetOf(unsyncedFrom) : 0;
     if (at === SEGMENT_HEADER_BYTES) at = 0;

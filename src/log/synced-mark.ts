@@ -7,8 +7,8 @@
 
 import { crc32 } from 'node:zlib';
 
+import { DiskFile, readFully } from './byte-source.ts';
 import type { Disk } from './disk.ts';
-import { readFully } from './last-record.ts';
 
 const FILE_NAME = 'synced';
 const MAGIC = Buffer.from('SESSFSSY', 'latin1');
@@ -46,7 +46,7 @@ export class SyncedFile {
     let bytes: Buffer;
     try {
       this.#fd = this.#disk.open(this.#path, 'r+');
-      bytes = readFully(this.#disk, this.#fd, 0, FILE_BYTES);
+      bytes = readFully(new DiskFile(this.#disk, this.#fd), 0, FILE_BYTES);
     } catch {
       return undefined;
     }

@@ -45,7 +45,9 @@ export async function openLog(disk: MemoryDisk, more: Partial<LogOptions> = {}):
     volumeId: VOLUME,
     clock: { now: () => timeOf(0) },
     disk,
-    onRecord: (record) => seen.push(toSeen(record)),
+    onRecord: (record) => {
+      seen.push(toSeen(record));
+    },
     ...more,
   });
   return { log, seen };

@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest';
 
 import type { SegmentId } from '../../src/shared/brands.ts';
+import { DiskFile } from '../../src/log/byte-source.ts';
 import { findLastRecord } from '../../src/log/last-record.ts';
 import { segmentMark } from '../../src/log/segment.ts';
 import { SEGMENT_0, VOLUME, appendRecords, openLog } from './fixture.ts';
@@ -24,9 +25,9 @@ test('findLastRecord finds the last whole record, however much rubbish is behind
     for (let more = -100; more < 100; more++) {
       const rubbish = Buffer.alloc(Math.max(0, windows * FIRST_WINDOW_BYTES + more), 0x5a);
       disk.setBytes(SEGMENT_0, Buffer.concat([whole, rubbish]));
-      const fd = disk.open(SEGMENT_0, 'r');
-      const found = findLastRecord(disk, { fd, id, mark, end: disk.size(fd) });
-      disk.close(fd);
+      const file = DiskFile.open(disk, SEGMENT_0);
+      const found = findLastRecord(file, { id, mark, end: file.size });
+      file.close();
       expect({ windows, more, pos: found?.pos }).toEqual({ windows, more, pos: positions[2] });
     }
   }
@@ -36,13 +37,13 @@ test('findLastRecord finds the last record that ends before a place, or none', a
   const disk = new MemoryDisk();
   const { log } = await openLog(disk, { create: true });
   const positions = appendRecords(log, { first: 1, last: 3, dataBytes: 10 });
-  const fd = disk.open(SEGMENT_0, 'r');
+  const file = DiskFile.open(disk, SEGMENT_0);
   for (let end = 0; end <= log.head; end++) {
-    const found = findLastRecord(disk, { fd, id, mark, end });
+    const found = findLastRecord(file, { id, mark, end });
     const ends = [...positions.slice(1), log.head];
     const wanted = ends.filter((each) => each <= end).length;
     expect({ end, revision: found?.record.revision ?? 0 }).toEqual({ end, revision: wanted });
   }
-  disk.close(fd);
+  file.close();
   await log.close();
 });

@@ -281,7 +281,12 @@ describe('a log on a real disk', () => {
     const places = upTo(20).map((revision) => appendOne(log, revision, dataOf(revision, 200_000)));
     await log.close();
     const seen: Seen[] = [];
-    const again = await Log.open({ ...base, onRecord: (record) => seen.push(toSeen(record)) });
+    const again = await Log.open({
+      ...base,
+      onRecord: (record) => {
+        seen.push(toSeen(record));
+      },
+    });
     expect(revisionsOf(seen)).toEqual(upTo(20));
     for (const [index, pos] of places.entries()) {
       expect((await again.read(pos, 200_000)).equals(dataOf(index + 1, 200_000))).toBe(true);

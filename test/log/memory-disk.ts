@@ -123,6 +123,19 @@ export class MemoryDisk implements Disk {
     if (!this.files.delete(path)) throw systemError('ENOENT', 'unlink');
   }
 
+  async removeAsync(path: string): Promise<void> {
+    await Promise.resolve();
+    this.remove(path);
+  }
+
+  rename(from: string, to: string): void {
+    this.onCall('rename', to);
+    const file = this.files.get(from);
+    if (file === undefined) throw systemError('ENOENT', 'rename');
+    this.files.delete(from);
+    this.files.set(to, file);
+  }
+
   async syncData(fd: number): Promise<void> {
     this.onCall('syncData');
     const file = this.#open.get(fd);
