@@ -72,6 +72,11 @@ export class OpenFiles<Id extends number, T extends Closable> {
     });
   }
 
+  /** Lets go of all that are open now. */
+  async dropAll(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((id) => this.drop(id)));
+  }
+
   /** Also those that somebody awaits. */
   closeAll(): void {
     for (const { file } of this.#entries.values()) file.close();

@@ -4,8 +4,7 @@
  * Rule: content that was removed is an error and never zeros; so is what is no content at all.
  */
 
-import { Errno } from '../shared/errno.ts';
-import { FsError } from '../shared/errors.ts';
+import { SessfsError } from '../shared/errors.ts';
 import { DiskFile } from './byte-source.ts';
 import type { OpenSource } from './byte-source.ts';
 import type { Disk } from './disk.ts';
@@ -26,9 +25,11 @@ interface Piece {
 export class PackedSegment implements OpenSource {
   readonly size: number;
   readonly map: SegmentMap;
+  readonly #path: string;
   readonly #packs: Packs;
 
-  constructor(map: SegmentMap, packs: Packs) {
+  constructor(path: string, map: SegmentMap, packs: Packs) {
+    this.#path = path;
     this.map = map;
     this.size = map.header.size;
     this.#packs = packs;
@@ -38,14 +39,14 @@ export class PackedSegment implements OpenSource {
   static open(disk: Disk, path: string, packs: Packs): PackedSegment {
     const file = DiskFile.open(disk, path);
     try {
-      return new PackedSegment(readMap(file, path), packs);
+      return new PackedSegment(path, readMap(file, path), packs);
     } finally {
       file.close();
     }
   }
 
   /**
-   * @throws {FsError} EIO If there is no content at that place any more.
+   * @throws {SessfsError} CONTENT_REMOVED If there is no content at that place any more.
    * @throws {SessfsError} LOG_CORRUPT If it is not what was stored.
    */
   read(into: Uint8Array, offset: number, length: number, position: number): number {
@@ -71,7 +72,8 @@ export class PackedSegment implements OpenSource {
     const row = findRow(spans.starts, position);
     if (cell(spans.kinds, row) !== SpanKind.ALIVE) {
       const what = cell(spans.kinds, row) === SpanKind.DEAD ? 'was removed by cleaning' : 'is none';
-      throw new FsError(Errno.EIO, `offset ${position}: the content ${what}`);
+      const message = `Cannot read log "${this.#path}": offset ${position}: the content ${what}`;
+      throw new SessfsError('CONTENT_REMOVED', message);
     }
     const inSpan = position - cell(spans.starts, row);
     const place = cell(spans.places, row) + inSpan;

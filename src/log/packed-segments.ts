@@ -84,6 +84,11 @@ export class PackedSegments {
    */
   async adopt(id: SegmentId, size: number): Promise<void> {
     await loadZstd();
+    this.#takeUp(id, size);
+    await this.#open.drop(id);
+  }
+
+  #takeUp(id: SegmentId, size: number): void {
     const path = `${this.#dir}/${mapName(id)}`;
     const file = DiskFile.open(this.#disk, path);
     try {
@@ -98,14 +103,15 @@ export class PackedSegments {
       file.close();
     }
     this.#packBytes = undefined;
-    await this.#open.drop(id);
   }
 
   async refresh(ids: readonly SegmentId[], oldPacks: readonly number[]): Promise<void> {
     for (const id of ids) {
       const size = this.#files.get(id)?.size;
-      if (size !== undefined) await this.adopt(id, size);
+      if (size !== undefined) this.#takeUp(id, size);
     }
+    // All of them: one may have been written anew by a collection that did not come to its end.
+    await this.#open.dropAll();
     for (const pack of oldPacks) await this.#packs.drop(pack);
     this.#packBytes = undefined;
   }
