@@ -13,10 +13,13 @@ const PROJECT = resolve(import.meta.dirname, '..');
 const LAYERS = [
   'shared',
   'fuse',
+  'policy',
   'log',
+  'pack',
   'index',
   'volume',
   'history',
+  'retention',
   'fsck',
   'mount',
   'export',
@@ -26,7 +29,17 @@ const LAYERS = [
 ];
 
 /** The kernel protocol knows nothing of volumes, and they nothing of it: they meet in mount. */
-const APART = new Set(['log', 'index', 'volume', 'history', 'fsck', 'export']);
+const APART = new Set([
+  'policy',
+  'log',
+  'pack',
+  'index',
+  'volume',
+  'history',
+  'retention',
+  'fsck',
+  'export',
+]);
 
 const MAX_LINES = 500;
 

@@ -28,6 +28,12 @@ const ROOM_EXIT_CODE = 75;
 /** Beside log/ and index/: what the kernel was told of `.versions`. */
 const NODES_NAME = 'nodes';
 
+/** Who has what open, where that outlives this process. */
+export interface OpenTables {
+  readonly writers: WriterTable;
+  readonly readers: WriterTable;
+}
+
 export interface ServedVolume {
   readonly volume: VolumeControl;
   readonly history: History;
@@ -37,7 +43,7 @@ export interface ServedVolume {
 /** @throws {SessfsError} LOG_CORRUPT, INDEX_CORRUPT, STORE_FOREIGN */
 export async function openVolume(
   options: VolumeServerOptions,
-  { logger, writers }: { logger: Logger; writers: WriterTable | undefined },
+  { logger, open }: { logger: Logger; open: OpenTables | undefined },
 ): Promise<ServedVolume> {
   const { predecessor } = options;
   const clock = new SystemClock();
@@ -52,7 +58,7 @@ export async function openVolume(
     cutIntervalMs: options.cutIntervalSeconds * 1000,
     // A server that never agreed with the kernel on anything has left nothing to answer.
     ...(predecessor?.connection === undefined ? {} : { resumed: { since: predecessor.since } }),
-    ...(writers === undefined ? {} : { writers }),
+    ...(open === undefined ? {} : { writers: open.writers, readers: open.readers }),
   });
   volume.report = (message, error) => logger.error({ err: error }, message);
   volume.onRoom = () => {

@@ -2,22 +2,23 @@
  * What outlives a volume server that is killed: a page of memory that it shares with the supervisor.
  *
  * In it: what was agreed with the kernel, which request is being answered right now (so that one which
- * kills its server can be told from bad luck), how many were answered, and who has what open for writing.
+ * kills its server can be told from bad luck), how many were answered, and who has what open.
  * Rule: a write costs a store or two; a server may be killed between any two of them.
  */
 
-import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import { lastErrno, libc } from '../fuse/libc.ts';
 import type { Pulse } from '../fuse/pulse.ts';
-import type { Ino, Revision } from '../shared/brands.ts';
+import type { Revision } from '../shared/brands.ts';
 import { errnoName } from '../shared/errno.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { SharedWriters } from '../volume/shared-writers.ts';
 import type { WriterTable } from '../volume/writers.ts';
 
-const PAGE_BYTES = 64 * 1024;
+/** Half of it for writers, half for readers. */
+const PAGE_BYTES = 128 * 1024;
 const MFD_CLOEXEC = 1;
 const TWO_32 = 2 ** 32;
 /** Bit 63 of a request's number only says that it is sent again. */
@@ -35,6 +36,7 @@ const Word = {
   DRAINED: 10,
   DEFERRED: 16,
   WRITERS: 128,
+  READERS: 64 * 256,
 };
 /** Requests that wait for something are noted as far as there is room. */
 const MAX_DEFERRED = 32;
@@ -112,13 +114,15 @@ export function forgetRequests(fd: number): void {
 }
 
 /** The volume server's side. */
-export class Vitals implements Pulse, WriterTable {
+export class Vitals implements Pulse {
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
-  readonly #writers: SharedWriters;
+  readonly writers: WriterTable;
+  readonly readers: WriterTable;
 
-  /** @param fd Of makeVitals. */
+  /** @param fd Of makeVitals; of an earlier program it may be shorter. */
   constructor(fd: number) {
+    if (fstatSync(fd).size < PAGE_BYTES) ftruncateSync(fd, PAGE_BYTES);
     const memory = libc().mapShared(fd, PAGE_BYTES);
     if (memory === undefined) {
       throw new SessfsError('FAILED', `Cannot map shared memory: ${errnoName(lastErrno())}`);
@@ -126,7 +130,8 @@ export class Vitals implements Pulse, WriterTable {
     this.#words = new Uint32Array(memory);
     this.#words[Word.DRAINED] = 0;
     this.#doubles = new Float64Array(memory);
-    this.#writers = new SharedWriters(this.#words.subarray(Word.WRITERS));
+    this.writers = new SharedWriters(this.#words.subarray(Word.WRITERS, Word.READERS));
+    this.readers = new SharedWriters(this.#words.subarray(Word.READERS));
   }
 
   /** Before INIT is answered: from then on a successor resumes. */
@@ -178,21 +183,5 @@ export class Vitals implements Pulse, WriterTable {
       words[at + 1] = newHigh;
       return;
     }
-  }
-
-  get(ino: Ino): number {
-    return this.#writers.get(ino);
-  }
-
-  add(ino: Ino, unique: number): void {
-    this.#writers.add(ino, unique);
-  }
-
-  remove(ino: Ino, unique: number): number {
-    return this.#writers.remove(ino, unique);
-  }
-
-  clear(): void {
-    this.#writers.clear();
   }
 }

@@ -55,7 +55,7 @@ async function main(): Promise<void> {
 
 async function serve(options: VolumeServerOptions, logger: Logger): Promise<void> {
   const vitals = options.serve === 'kernel' ? new Vitals(VITALS_FD) : undefined;
-  const served = await openVolume(options, { logger, writers: vitals });
+  const served = await openVolume(options, { logger, open: vitals });
   let frontend: Frontend | undefined;
   let control: ControlServer | undefined;
   let stopping: Promise<void> | undefined;

@@ -18,7 +18,7 @@ import { offsetOf, segmentOf } from '../log/segment.ts';
 import { ROOT_INO } from '../shared/brands.ts';
 import type { Ino, LogPos } from '../shared/brands.ts';
 import { nameToText } from '../shared/names.ts';
-import { EntryCursor, spaceRange } from './entry-cursor.ts';
+import { EntryCursor, spaceRange } from '../index/entry-cursor.ts';
 import { Listed } from './report.ts';
 import type { AffectedContent } from './report.ts';
 import type { Slot } from './slots.ts';

@@ -17,7 +17,7 @@ import type { Ino, Name } from '../shared/brands.ts';
 import { isDirectory, isRegular, S_IFDIR } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
 import { describeKey } from './describe-entry.ts';
-import { EntryCursor, spaceRange } from './entry-cursor.ts';
+import { EntryCursor, spaceRange } from '../index/entry-cursor.ts';
 import type { Listed, Problem } from './report.ts';
 
 /** 16 million inodes are 80 MB of counts: one pass over the names for nearly every volume. */

@@ -10,7 +10,7 @@ import { Space } from '../index/keys.ts';
 import { decodeMeta, decodeTimeRecord } from '../index/records.ts';
 import type { IndexMeta } from '../index/records.ts';
 import { describeDifference, describeKey } from './describe-entry.ts';
-import { EntryCursor, EVERYTHING } from './entry-cursor.ts';
+import { EntryCursor, EVERYTHING } from '../index/entry-cursor.ts';
 import type { Listed, Problem } from './report.ts';
 
 export interface Comparison {

@@ -58,7 +58,10 @@ export class AsOf {
       oldest = decodeInode(ino, value, false);
       node = toNode(oldest, at);
     }
-    return oldest.since <= at ? node : asMade(node, oldest.born);
+    if (oldest.since <= at) return node;
+    // Retention has removed what it was between: nothing else stands in for it.
+    if (live.isFirstForgotten) return { ...node, size: 0, blocks: 0, isGone: true };
+    return asMade(node, oldest.born);
   }
 
   /** Where an inode was, last made or moved to, by a revision. */
@@ -271,7 +274,7 @@ function append(result: Extent[], extent: Extent): Extent[] {
 function asMade(later: Node, born: Revision): Node {
   const { btime } = later;
   const made = { ...later, mtime: btime, ctime: btime, contentRevision: born };
-  return isRegular(later.mode) ? { ...made, size: 0, blocks: 0 } : made;
+  return isRegular(later.mode) ? { ...made, size: 0, blocks: 0, isGone: false } : made;
 }
 
 /** What the layers above see of an inode. */
@@ -293,6 +296,7 @@ export function toNode(inode: InodeRecord, at: Revision): Node {
     target: inode.target,
     xattrs: inode.xattrs ?? NO_XATTRS,
     contentRevision: inode.contentRevision,
+    isGone: inode.isGone && inode.size > 0,
   };
 }
 

@@ -100,9 +100,11 @@ export async function findMoment(
   source: MomentSource,
   now: Time,
 ): Promise<Moment | undefined> {
-  const { earliest, earliestTime, latest, latestTime } = source.history.status();
+  const { earliest, earliestTime, latest, latestTime, pinned } = source.history.status();
   const within = (revision: Revision | undefined, isFixed: boolean): Moment | undefined =>
-    revision === undefined || revision < earliest || revision > latest
+    revision === undefined ||
+    revision > latest ||
+    (revision < earliest && !pinned.includes(revision))
       ? undefined
       : { revision, isFixed };
   if (spec.kind === 'revision') return within(spec.revision, true);

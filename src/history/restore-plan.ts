@@ -6,7 +6,9 @@
  * on is noted with its revision; if one has changed, the plan is made anew.
  */
 
+import { NO_PROMISE } from '../shared/brands.ts';
 import type { Ino, Name } from '../shared/brands.ts';
+import type { PromiseDefinition } from '../policy/promise.ts';
 import { fileKind, isDirectory, isRegular, S_IFMT } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
 import { compareTime } from '../shared/time.ts';
@@ -48,6 +50,9 @@ export class RestorePlan {
   /** INVARIANT: a live inode becomes one inode of the past: names that are links now may not have been. */
   readonly #becoming = new Map<Ino, Ino>();
   readonly #cuts = new Set<Ino>();
+  readonly #gone: string[] = [];
+  /** What the cuts among the events are promised. */
+  readonly #promised = new Map<Event, PromiseDefinition>();
   readonly #changedInodes = new Set<Ino>();
   readonly #changedNames: { parent: Ino; name: Name }[] = [];
   /** Something changed while the plan was made. */
@@ -85,8 +90,19 @@ export class RestorePlan {
     return this.#cuts;
   }
 
+  /** Paths whose content was to come back, and which retention has removed. */
+  get gone(): readonly string[] {
+    return this.#gone;
+  }
+
+  /** To be asked only when it is carried out: promises that are new get their numbers. */
   get batch(): Event {
-    return { kind: 'batch', events: [...this.#removals, ...this.#events] };
+    const events = this.#events.map((event) => {
+      const promised = this.#promised.get(event);
+      if (event.kind !== 'cut' || promised === undefined) return event;
+      return { ...event, promise: this.#volume.promiser.idOf(promised) };
+    });
+    return { kind: 'batch', events: [...this.#removals, ...events] };
   }
 
   /** True if nothing that the plan was based on has changed. */
@@ -129,7 +145,7 @@ export class RestorePlan {
     const isDifferent = live === undefined || !haveSameAttributes(live, node);
     if (!hasChanged && !isDifferent) return;
     if (!hasChanged) this.#note(this.#steps, 'attributes', path, node);
-    this.#pushRestore(node, ino, undefined);
+    this.#pushRestore(node, ino, { extents: undefined });
   }
 
   /** Takes a live thing away, with all that is in it. */
@@ -171,11 +187,11 @@ export class RestorePlan {
   }
 
   async #restoreInto(node: Node, present: InodeRecord, place: Place): Promise<void> {
-    const extents = await this.#findOtherContent(node, present);
+    const extents = await this.#findOtherContent(node, present, place);
     if (extents === undefined && haveSameAttributes(present, node)) return;
     this.#note(this.#steps, extents === undefined ? 'attributes' : 'restore', place.path, node);
     if (extents !== undefined) this.#cuts.add(present.ino);
-    this.#pushRestore(node, present.ino, extents);
+    this.#pushRestore(node, present.ino, { extents, place });
   }
 
   /** What was removed comes back as itself; what lives elsewhere now, as another. */
@@ -185,7 +201,7 @@ export class RestorePlan {
     let extents: readonly Extent[] | undefined;
     if (old !== undefined && old.nlink === 0) {
       this.#events.push({ kind: 'link', ino, parent: place.parent, name: place.name });
-      extents = await this.#findOtherContent(node, old);
+      extents = await this.#findOtherContent(node, old, place);
     } else {
       ino = this.#nextIno++ as Ino;
       this.#events.push({
@@ -199,16 +215,21 @@ export class RestorePlan {
         rdev: node.rdev,
         target: node.target,
       });
-      if (isRegular(node.mode)) extents = await this.#asOf.listExtents(node, 0, node.size);
+      if (isRegular(node.mode)) extents = await this.#listContent(node, place);
     }
     this.#restored.set(node.ino, ino);
     this.#changedNames.push(place);
     this.#note(this.#steps, 'create', place.path, node);
-    if (!isDirectory(node.mode)) this.#pushRestore(node, ino, extents);
+    if (!isDirectory(node.mode)) this.#pushRestore(node, ino, { extents, place });
     return ino;
   }
 
-  #pushRestore(node: Node, ino: Ino, extents: readonly Extent[] | undefined): void {
+  #pushRestore(
+    node: Node,
+    ino: Ino,
+    content: { readonly extents: readonly Extent[] | undefined; readonly place?: Place },
+  ): void {
+    const { extents, place } = content;
     this.#changedInodes.add(ino);
     this.#events.push({
       kind: 'restore',
@@ -222,18 +243,37 @@ export class RestorePlan {
       xattrs: node.xattrs.size === 0 ? undefined : (node.xattrs as ReadonlyMap<string, Buffer>),
       extents,
     });
-    if (extents !== undefined && node.size > 0) {
-      this.#events.push({ kind: 'cut', ino, cause: 'rollback' });
+    if (extents !== undefined && place !== undefined && node.size > 0) {
+      this.#pushCut(ino, place);
     }
   }
 
+  #pushCut(ino: Ino, place: Place): void {
+    const { state, promiser } = this.#volume;
+    const known = state.findInode(ino) ?? state.findInode(place.parent);
+    const promised = promiser.resolve(place, known?.tier ?? 0);
+    if (!promised.makesVersions) return;
+    const cut = { kind: 'cut', ino, cause: 'rollback', promise: NO_PROMISE } as const;
+    this.#promised.set(cut, promised);
+    this.#events.push(cut);
+  }
+
   /** @returns The content that the node had, if the live inode has another. */
-  async #findOtherContent(node: Node, live: InodeRecord): Promise<readonly Extent[] | undefined> {
+  async #findOtherContent(
+    node: Node,
+    live: InodeRecord,
+    place: Place,
+  ): Promise<readonly Extent[] | undefined> {
     if (!isRegular(node.mode)) return undefined;
     if (live.ino === node.ino && live.contentRevision <= node.revision) return undefined;
-    const extents = await this.#asOf.listExtents(node, 0, node.size);
+    const extents = await this.#listContent(node, place);
     const present = listExtents(this.#volume.state, live, 0, Infinity);
     return live.size === node.size && areSameExtents(extents, present) ? undefined : extents;
+  }
+
+  async #listContent(node: Node, place: Place): Promise<readonly Extent[]> {
+    if (node.isGone) this.#gone.push(place.path);
+    return this.#asOf.listExtents(node, 0, node.size);
   }
 
   /** The plan holds only while this name stands for what it stands for now. */

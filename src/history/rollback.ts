@@ -45,7 +45,12 @@ export class Rollbacks {
     this.#lineages = lineages;
   }
 
+  /** What it needs is not removed while it is planned. */
   rollback(options: RollbackOptions): Promise<RollbackResult> {
+    return this.#volume.pins.with(options.to, () => this.#rollback(options));
+  }
+
+  async #rollback(options: RollbackOptions): Promise<RollbackResult> {
     const { to } = options;
     if (to < 1 || to > this.#volume.state.revision) {
       throw new SessfsError(
@@ -57,6 +62,11 @@ export class Rollbacks {
   }
 
   undelete(options: UndeleteOptions): Promise<RollbackResult> {
+    // What was removed may be from any revision.
+    return this.#volume.pins.withAll(() => this.#undelete(options));
+  }
+
+  #undelete(options: UndeleteOptions): Promise<RollbackResult> {
     return this.#carryOut(options, (plan) => this.#planUndelete(plan, options.path));
   }
 
@@ -94,6 +104,7 @@ export class Rollbacks {
       await this.#volume.cuts.settled();
       const plan = new RestorePlan(this.#volume, this.#asOf);
       await fill(plan);
+      if (plan.gone.length > 0) throw goneError(plan.gone);
       if (options.dryRun === true || plan.isEmpty) {
         return { revision: undefined, before: state.revision, steps: plan.steps };
       }
@@ -328,6 +339,19 @@ export class Rollbacks {
     const dentry = await this.#asOf.findName(place.parent, place.name, to);
     return dentry?.ino === ino && dentry.since === to;
   }
+}
+
+/** Half of what there was is not brought back in silence. */
+function goneError(gone: readonly string[]): SessfsError {
+  const first = `"${nameToText(gone[0] ?? '')}"`;
+  const others = gone.length > 1 ? ` and ${gone.length - 1} more` : '';
+  return new SessfsError(
+    'CONTENT_REMOVED',
+    `Cannot bring back ${first}${others}: retention has removed the content`,
+    {
+      hint: 'Bring back a later version, or what is beside it; sessfs log PATH lists what is kept',
+    },
+  );
 }
 
 const pathText = (path: readonly Name[]): string => nameToText(path.join('/'));

@@ -57,6 +57,8 @@ export interface Node {
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
   /** The newest revision that changed its content, ≤ revision: equal means equal bytes for one ino. */
   readonly contentRevision: Revision;
+  /** Retention has removed its content. */
+  readonly isGone: boolean;
 }
 
 export interface NodeEntry {
@@ -110,10 +112,13 @@ export interface RollbackResult {
 }
 
 export interface HistoryStatus {
+  /** From here on every moment can be seen. */
   readonly earliest: Revision;
   readonly earliestTime: Time;
   readonly latest: Revision;
   readonly latestTime: Time;
+  /** Moments that are kept by a checkpoint or a hold, also before the earliest. */
+  readonly pinned: readonly Revision[];
 }
 
 export interface History {

@@ -68,9 +68,11 @@ export class VolumeHistory implements History {
 
   status(): HistoryStatus {
     const { state } = this.#volume;
+    const isWhole = state.horizon === 0;
     return {
-      earliest: 1 as Revision,
-      earliestTime: state.getGenesisTime(),
+      earliest: isWhole ? (1 as Revision) : state.horizon,
+      earliestTime: isWhole ? state.getGenesisTime() : state.horizonTime,
+      pinned: state.promises.listPinned(),
       latest: state.revision,
       latestTime: state.time,
     };
@@ -153,8 +155,16 @@ export class VolumeHistory implements History {
     return this.#asOf.findNode(ino, at);
   }
 
-  async read(ino: Ino, at: Revision, offset: number, length: number): Promise<Buffer> {
-    const node = await this.#getNode(ino, at);
+  read(ino: Ino, at: Revision, offset: number, length: number): Promise<Buffer> {
+    return this.#volume.pins.with(at, () => this.#read(ino, at, { offset, length }));
+  }
+
+  async #read(
+    ino: Ino,
+    at: Revision,
+    { offset, length }: { readonly offset: number; readonly length: number },
+  ): Promise<Buffer> {
+    const node = await this.#getContentNode(ino, at);
     const wanted = Math.min(length, node.size - offset);
     if (wanted <= 0) return Buffer.alloc(0);
     const extents = await this.#asOf.listExtents(node, offset, offset + wanted);
@@ -171,7 +181,7 @@ export class VolumeHistory implements History {
     offset: number,
     want: 'data' | 'hole',
   ): Promise<number | undefined> {
-    const node = await this.#getNode(ino, at);
+    const node = await this.#getContentNode(ino, at);
     if (offset >= node.size) return undefined;
     let position = offset;
     for (const extent of await this.#asOf.listExtents(node, offset, node.size)) {
@@ -183,7 +193,7 @@ export class VolumeHistory implements History {
   }
 
   async hash(ino: Ino, at: Revision): Promise<string> {
-    const node = await this.#getNode(ino, at);
+    const node = await this.#getContentNode(ino, at);
     // The same content has the same hash at every revision at which it stood.
     const key = Buffer.from(hashKey(ino, node.contentRevision));
     const name = key.toString('latin1');
@@ -213,7 +223,7 @@ export class VolumeHistory implements History {
     const versions: Version[] = [];
     for (const ino of found.inos) {
       for (const entry of await this.#lineages.listVersions(ino)) {
-        const { actor, cause, ...rest } = entry;
+        const { actor, cause, promise: _, ...rest } = entry;
         const known = CUT_CAUSES[cause] ?? 'close';
         versions.push({ ...rest, actor: this.#toActor(actor), cause: known });
       }
@@ -247,6 +257,13 @@ export class VolumeHistory implements History {
   async #getNode(ino: Ino, at: Revision): Promise<Node> {
     const node = await this.#asOf.findNode(ino, at);
     if (node === undefined) throw new FsError(Errno.ENOENT, `inode ${ino} at r${at}`);
+    return node;
+  }
+
+  /** @throws {FsError} ENODATA If retention has removed what it held. */
+  async #getContentNode(ino: Ino, at: Revision): Promise<Node> {
+    const node = await this.#getNode(ino, at);
+    if (node.isGone) throw new FsError(Errno.ENODATA, `the content of inode ${ino} at r${at}`);
     return node;
   }
 

@@ -7,7 +7,7 @@
  * next call.
  */
 
-import type { ActorId, Ino, Name, Revision } from '../shared/brands.ts';
+import type { ActorId, Ino, Name, PromiseId, Revision } from '../shared/brands.ts';
 import { ByteWriter } from '../shared/bytes.ts';
 import type { Time } from '../shared/time.ts';
 
@@ -22,6 +22,9 @@ export const Space = {
   TIME: 0x74,
   ACTOR: 0x61,
   HASH: 0x78,
+  TIER_HISTORY: 0x54,
+  PROMISED: 0x70,
+  PURGE: 0x75,
   BATCH: 0x6e,
   META: 0x6d,
 } as const;
@@ -66,6 +69,25 @@ export const actorKey = (id: ActorId): Buffer => start(Space.ACTOR).u32be(id).vi
 
 export const hashKey = (ino: Ino, revision: Revision): Buffer =>
   start(Space.HASH).u48be(ino).u48be(revision).view();
+
+export const tierHistoryKey = (ino: Ino, to: number): Buffer =>
+  start(Space.TIER_HISTORY).u48be(ino).u48be(to).view();
+
+/** What is promised in the volume as a whole: one small range, read when it is opened. */
+export const Promised = { DEFINITION: 0x64, POLICY: 0x70, CHECKPOINT: 0x63, HOLD: 0x68 } as const;
+
+export const definitionKey = (id: PromiseId): Buffer =>
+  start(Space.PROMISED).u8(Promised.DEFINITION).u32be(id).view();
+
+export const policyKey = (since: Revision): Buffer =>
+  start(Space.PROMISED).u8(Promised.POLICY).u48be(since).view();
+
+/** @param kind Promised.CHECKPOINT or HOLD. */
+export const promisedNameKey = (kind: number, name: string): Buffer =>
+  start(Space.PROMISED).u8(kind).latin1(name).view();
+
+export const purgeKey = (revision: Revision | number): Buffer =>
+  start(Space.PURGE).u48be(revision).view();
 
 /** Of the last batch that was written: see FORMAT.md, «Batches». */
 export const batchKey = (number: number): Buffer => start(Space.BATCH).u48be(number).view();

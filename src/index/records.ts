@@ -2,7 +2,7 @@
  * The values of the index: what each key space holds, encoded and decoded side by side.
  */
 
-import type { ActorId, Ino, LogPos, Name, Revision } from '../shared/brands.ts';
+import type { ActorId, Ino, LogPos, Name, PromiseId, Revision } from '../shared/brands.ts';
 import { ByteReader, ByteWriter } from '../shared/bytes.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
@@ -39,6 +39,14 @@ export class InodeRecord {
   name: Name;
   target: string | undefined = undefined;
   xattrs: ReadonlyMap<string, Buffer> | undefined = undefined;
+  /** The tier that somebody chose for it, or for a directory that it was made in: see TIER_NUMBERS; 0 is none. */
+  tier = 0;
+  /** Retention has removed the content of this state. */
+  isGone = false;
+  /** How it was made is not known any more: retention has removed its first state. */
+  isFirstForgotten = false;
+  /** When somebody last asked to keep it for longer, if ever. */
+  renewed: Time | undefined = undefined;
   /** Bytes that have extents. */
   allocated = 0;
   /** Where the last extent ends. */
@@ -67,7 +75,19 @@ export class InodeRecord {
   }
 }
 
-const Flag = { MTIME: 1, CTIME: 2, ATIME: 4, TARGET: 8, XATTRS: 16, LEAVES: 32, INLINE: 64 };
+const Flag = {
+  MTIME: 1,
+  CTIME: 2,
+  ATIME: 4,
+  TARGET: 8,
+  XATTRS: 16,
+  LEAVES: 32,
+  INLINE: 64,
+  TIER: 128,
+  GONE: 256,
+  RENEWED: 512,
+  FIRST_FORGOTTEN: 1024,
+};
 
 const scratch = new ByteWriter(1 << 16);
 
@@ -80,8 +100,12 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive:
     (inode.target === undefined ? 0 : Flag.TARGET) |
     (inode.xattrs === undefined ? 0 : Flag.XATTRS) |
     (isLive && !inode.leaves.isEmpty ? Flag.LEAVES : 0) |
-    (isLive && inode.inline !== undefined ? Flag.INLINE : 0);
-  writer.u8(flags).u32(inode.mode).u32(inode.nlink).u32(inode.uid).u32(inode.gid).u32(inode.rdev);
+    (isLive && inode.inline !== undefined ? Flag.INLINE : 0) |
+    (inode.tier === 0 ? 0 : Flag.TIER) |
+    (inode.isGone ? Flag.GONE : 0) |
+    (isLive && inode.renewed !== undefined ? Flag.RENEWED : 0) |
+    (isLive && inode.isFirstForgotten ? Flag.FIRST_FORGOTTEN : 0);
+  writer.u16(flags).u32(inode.mode).u32(inode.nlink).u32(inode.uid).u32(inode.gid).u32(inode.rdev);
   writer.i53(inode.size).time(inode.btime).u48(inode.born).u48(inode.since);
   writer.u48(inode.contentRevision).i53(inode.allocated);
   if (flags & Flag.MTIME) writer.time(inode.mtime);
@@ -92,8 +116,10 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive:
     writer.u16(inode.xattrs.size);
     for (const [name, value] of inode.xattrs) writer.string(name).blob(value);
   }
+  if (flags & Flag.TIER) writer.u8(inode.tier);
   writer.u48(inode.parent).string(inode.name);
   if (!isLive) return;
+  if (inode.renewed !== undefined) writer.time(inode.renewed);
   writer.u48(inode.cutRevision).i53(inode.cutSize).i53(inode.extentEnd);
   if (flags & Flag.LEAVES) inode.leaves.encode(writer);
   if (inode.inline !== undefined) encodeExtents(writer, inode.inline, 0);
@@ -113,7 +139,7 @@ export function encodeInodeHistory(inode: InodeRecord): Buffer {
 
 export function decodeInode(ino: Ino, value: Uint8Array, isLive = true): InodeRecord {
   const reader = new ByteReader(value);
-  const flags = reader.u8();
+  const flags = reader.u16();
   const mode = reader.u32();
   const nlink = reader.u32();
   const uid = reader.u32();
@@ -143,9 +169,13 @@ export function decodeInode(ino: Ino, value: Uint8Array, isLive = true): InodeRe
     for (let count = reader.u16(); count > 0; count--) xattrs.set(reader.string(), reader.blob());
     inode.xattrs = xattrs;
   }
+  inode.isGone = (flags & Flag.GONE) !== 0;
+  if (flags & Flag.TIER) inode.tier = reader.u8();
   inode.parent = reader.u48() as Ino;
   inode.name = reader.string() as Name;
   if (!isLive) return inode;
+  if (flags & Flag.RENEWED) inode.renewed = reader.time();
+  inode.isFirstForgotten = (flags & Flag.FIRST_FORGOTTEN) !== 0;
   inode.cutRevision = reader.u48() as Revision;
   inode.cutSize = reader.i53();
   inode.extentEnd = reader.i53();
@@ -203,12 +233,14 @@ export interface VersionRecord {
   readonly mtime: Time;
   readonly actor: ActorId;
   readonly cause: number;
+  /** What its file was promised when it was cut. */
+  readonly promise: PromiseId;
 }
 
 export function encodeVersion(version: VersionRecord): Buffer {
   scratch.reset().time(version.time).i53(version.size).u32(version.mode);
   scratch.u32(version.uid).u32(version.gid).time(version.mtime).u32(version.actor);
-  return scratch.u8(version.cause).view();
+  return scratch.u8(version.cause).u32(version.promise).view();
 }
 
 export function decodeVersion(value: Uint8Array): VersionRecord {
@@ -222,6 +254,7 @@ export function decodeVersion(value: Uint8Array): VersionRecord {
     mtime: reader.time(),
     actor: reader.u32() as ActorId,
     cause: reader.u8(),
+    promise: reader.u32() as PromiseId,
   };
 }
 
@@ -291,19 +324,27 @@ export interface IndexMeta {
   readonly nextActor: number;
   readonly inodes: number;
   readonly liveBytes: number;
+  /** In extents that only the past has. */
+  readonly historyBytes: number;
   readonly versions: number;
+  /** Names and attributes of moments before it may have been removed. */
+  readonly horizon: Revision;
+  readonly horizonTime: Time;
+  /** SHA-256 as hex over everything that was ever purged; "" before the first time. */
+  readonly purgeDigest: string;
   /** Files that have changed since their last version. */
   readonly uncut: readonly { ino: Ino; actor: ActorId; since: Time }[];
 }
 
 /** The format of the keys and values here; an index of a different one is made anew. */
-export const INDEX_FORMAT = 3;
+export const INDEX_FORMAT = 4;
 
 export function encodeMeta(meta: IndexMeta): Buffer {
   scratch.reset().u16(INDEX_FORMAT).string(meta.volumeId).u48(meta.applied).i53(meta.next);
   scratch.i53(meta.answered);
   scratch.time(meta.appliedTime).i53(meta.nextIno).i53(meta.nextActor).i53(meta.inodes);
-  scratch.i53(meta.liveBytes).i53(meta.versions).u32(meta.uncut.length);
+  scratch.i53(meta.liveBytes).i53(meta.historyBytes).i53(meta.versions);
+  scratch.u48(meta.horizon).time(meta.horizonTime).string(meta.purgeDigest).u32(meta.uncut.length);
   for (const file of meta.uncut) scratch.u48(file.ino).u32(file.actor).time(file.since);
   return scratch.view();
 }
@@ -321,7 +362,11 @@ export function decodeMeta(value: Uint8Array): IndexMeta | undefined {
   const nextActor = reader.i53();
   const inodes = reader.i53();
   const liveBytes = reader.i53();
+  const historyBytes = reader.i53();
   const versions = reader.i53();
+  const horizon = reader.u48() as Revision;
+  const horizonTime = reader.time();
+  const purgeDigest = reader.string();
   const uncut: { ino: Ino; actor: ActorId; since: Time }[] = [];
   for (let count = reader.u32(); count > 0; count--) {
     const ino = reader.u48() as Ino;
@@ -338,7 +383,11 @@ export function decodeMeta(value: Uint8Array): IndexMeta | undefined {
     nextActor,
     inodes,
     liveBytes,
+    historyBytes,
     versions,
+    horizon,
+    horizonTime,
+    purgeDigest,
     uncut,
   };
 }

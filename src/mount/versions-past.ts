@@ -137,9 +137,9 @@ export class PastFinder {
     const entry = await this.#findEntryAt(past, at);
     // Without an entry it may have had another name then, if it has this one now.
     const ino = entry?.ino ?? past.file?.liveIno;
-    if (ino === undefined || (await this.#history.findNode(ino, at)) === undefined) {
-      return undefined;
-    }
+    const node = ino === undefined ? undefined : await this.#history.findNode(ino, at);
+    if (node === undefined) return undefined;
+    if (node.isGone) throw new FsError(Errno.ENODATA, `the version of inode ${ino} at r${at}`);
     return earlier.findLast((version) => version.ino === ino);
   }
 

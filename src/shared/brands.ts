@@ -25,6 +25,9 @@ export type LogPos = Brand<number, 'LogPos'>;
 /** The number of an actor in its volume; 0 is the system itself. */
 export type ActorId = Brand<number, 'ActorId'>;
 
+/** The number of a promise's definition in its volume; 0 is that of files from before there were any. */
+export type PromiseId = Brand<number, 'PromiseId'>;
+
 /** One path component as bytes, one char per byte (latin1): 1 to 255, no "/" and no NUL. */
 export type Name = Brand<string, 'Name'>;
 
@@ -32,3 +35,4 @@ export const ROOT_INO = 1 as Ino;
 export const INO_MAX = (2 ** 48 - 1) as Ino;
 export const NO_REVISION = 0 as Revision;
 export const SYSTEM_ACTOR = 0 as ActorId;
+export const NO_PROMISE = 0 as PromiseId;

@@ -17,6 +17,7 @@ import {
   dentryKey,
   hashName,
   inodeHistoryKey,
+  tierHistoryKey,
   timeKey,
   versionKey,
 } from '../index/keys.ts';
@@ -29,6 +30,7 @@ import {
   encodeVersion,
   InodeRecord,
 } from '../index/records.ts';
+import { encodePastTier } from '../index/promised-records.ts';
 import type { Dentry } from '../index/records.ts';
 import { cloneRange, clearRange, placeData, restoreContent } from './content.ts';
 import { CUT_CAUSES } from './cut-cause.ts';
@@ -40,6 +42,7 @@ import type {
   RestoreEvent,
   SetattrEvent,
 } from './events.ts';
+import { applyPurge } from './purge.ts';
 import type { State } from './state.ts';
 
 /** Which record an event comes from, and by whom. */
@@ -180,6 +183,34 @@ export function applyEvent(
     case 'restore':
       applyRestore(state, at, event);
       return;
+    case 'tier': {
+      const inode = getInode(state, event.ino);
+      touch(state, inode, at);
+      inode.ctime = at.time;
+      setTier(state, inode, at, event.tier);
+      return;
+    }
+    case 'renew': {
+      const inode = getInode(state, event.ino);
+      inode.renewed = at.time;
+      state.markDirty(inode);
+      return;
+    }
+    case 'define':
+      state.promises.applyDefine(state.index, event);
+      return;
+    case 'policy':
+      state.promises.applyPolicy(state.index, at, event);
+      return;
+    case 'checkpoint':
+      state.promises.applyCheckpoint(state.index, at, event);
+      return;
+    case 'hold':
+      state.promises.applyHold(state.index, at, event);
+      return;
+    case 'purge':
+      applyPurge(state, at, event);
+      return;
     case 'batch':
       for (const part of event.events) applyEvent(state, at, part, data);
       return;
@@ -191,6 +222,7 @@ export function applyEvent(
 /** A file without a name (O_TMPFILE), or one that was removed, gets one. */
 function revive(state: State, at: Moment, inode: InodeRecord): void {
   state.liveBytes += inode.allocated;
+  state.historyBytes -= inode.allocated;
   state.inodes += 1;
   if (isDirectory(inode.mode)) {
     inode.nlink = 1;
@@ -211,6 +243,9 @@ function applyMake(state: State, at: Moment, event: MakeEvent): void {
   inode.gid = event.gid;
   inode.rdev = event.rdev;
   inode.target = event.target;
+  // What is below the root has the session's tier, which is no choice of its own.
+  const { parent } = event;
+  if (parent !== 0 && parent !== ROOT_INO) inode.tier = getInode(state, parent).tier;
   if (event.target !== undefined) inode.size = event.target.length;
   if (event.ino >= state.nextIno) state.nextIno = event.ino + 1;
   if (event.parent !== 0) state.inodes += 1;
@@ -245,6 +280,8 @@ function removeName(state: State, at: Moment, parent: Ino, name: Name): void {
   if (inode.nlink > 0) return;
   state.inodes -= 1;
   state.liveBytes -= inode.allocated;
+  state.historyBytes += inode.allocated;
+  if (isDirectory(inode.mode)) state.treeGeneration += 1;
   state.dirtyFiles.delete(inode.ino);
 }
 
@@ -273,11 +310,24 @@ function applyRename(state: State, at: Moment, event: RenameEvent): void {
     moveTo(state, at, target, event.parent, event.name);
     return;
   }
-  if (state.findDentry(event.newParent, event.newName) !== undefined) {
-    removeName(state, at, event.newParent, event.newName);
-  }
+  const replaced = state.findDentry(event.newParent, event.newName);
+  if (replaced !== undefined) removeName(state, at, event.newParent, event.newName);
   const source = detachName(state, at, event.parent, event.name);
+  if (replaced !== undefined) inheritTier(state, at, source.ino, replaced.ino);
   moveTo(state, at, source, event.newParent, event.newName);
+}
+
+/** A file that is saved by replacing it stays what it was promised. */
+function inheritTier(state: State, at: Moment, ino: Ino, replaced: Ino): void {
+  const inode = getInode(state, ino);
+  const { tier } = getInode(state, replaced);
+  if (tier > inode.tier) setTier(state, inode, at, tier);
+}
+
+function setTier(state: State, inode: InodeRecord, at: Moment, tier: number): void {
+  state.index.put(tierHistoryKey(inode.ino, at.revision), encodePastTier(inode.tier));
+  inode.tier = tier;
+  state.markDirty(inode);
 }
 
 function moveTo(state: State, at: Moment, dentry: Dentry, parent: Ino, name: Name): void {
@@ -286,6 +336,7 @@ function moveTo(state: State, at: Moment, dentry: Dentry, parent: Ino, name: Nam
   inode.ctime = at.time;
   inode.parent = parent;
   inode.name = name;
+  if (isDirectory(inode.mode)) state.treeGeneration += 1;
   addName(state, at, parent, name, inode);
 }
 
@@ -319,6 +370,7 @@ function applyCut(state: State, at: Moment, event: CutEvent): void {
     mtime: inode.mtime,
     actor: at.actor,
     cause: CUT_CAUSES.indexOf(event.cause),
+    promise: event.promise,
   });
   state.index.put(versionKey(event.ino, at.revision), value);
   inode.cutRevision = at.revision;
@@ -379,6 +431,8 @@ function touchContent(state: State, inode: InodeRecord, at: Moment, isWrite = fa
     state.dirtyFiles.set(inode.ino, { actor: at.actor, since: at.time, base: new Map() });
   }
   dropCapabilities(inode);
+  // Whoever brings a removed file back gives it content that is kept.
+  inode.isGone = false;
   inode.contentRevision = at.revision;
   inode.mtime = at.time;
   inode.ctime = at.time;

@@ -7,9 +7,16 @@
 
 import { DATA_CHUNK_BYTES } from '../log/record.ts';
 import type { LogPos } from '../shared/brands.ts';
-import { REGION_BYTES, findExtent, regionOf, replaceRange, sliceExtent } from '../index/extents.ts';
+import {
+  NO_EXTENTS,
+  REGION_BYTES,
+  findExtent,
+  regionOf,
+  replaceRange,
+  sliceExtent,
+} from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
-import { regionHistoryKey } from '../index/keys.ts';
+import { regionHistoryKey, regionKey } from '../index/keys.ts';
 import { encodeRegion } from '../index/records.ts';
 import type { InodeRecord } from '../index/records.ts';
 import type { Moment, PlacedData } from './apply.ts';
@@ -98,6 +105,18 @@ export function restoreContent(
   const end = Math.max(inode.extentEnd, last === undefined ? 0 : last.offset + last.length);
   placeExtents(state, inode, 0, end, extents, at);
   inode.extentEnd = last === undefined ? 0 : last.offset + last.length;
+}
+
+/** Takes everything that a removed inode holds, without leaving a history. */
+export function dropContent(state: State, inode: InodeRecord): void {
+  for (const region of [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))]) {
+    state.setRegion(inode, region, NO_EXTENTS);
+  }
+  // A first region that became small again left its key behind.
+  state.index.delete(regionKey(inode.ino, 0));
+  state.historyBytes -= inode.allocated;
+  inode.allocated = 0;
+  inode.extentEnd = 0;
 }
 
 /** The extents between two offsets, cut to them, in order. */
@@ -193,12 +212,14 @@ function replaceIn(
   for (const extent of removed) growth -= extent.length;
   inode.allocated += growth;
   if (inode.nlink > 0) state.liveBytes += growth;
+  else state.historyBytes += growth;
   const last = added.at(-1);
   if (last !== undefined) inode.extentEnd = Math.max(inode.extentEnd, last.offset + last.length);
   const lived = removed.filter((extent) => extent.since !== at.revision);
   if (lived.length > 0) {
     const key = regionHistoryKey(inode.ino, region, at.revision, state.takeSequence());
     state.index.put(key, encodeRegion(lived, region));
+    for (const { length } of lived) state.historyBytes += length;
   }
   state.setRegion(inode, region, extents);
 }

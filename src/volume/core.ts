@@ -5,6 +5,7 @@
 import type { Clock } from '../shared/time.ts';
 import type { ContentReader } from './content-reader.ts';
 import type { Event } from './events.ts';
+import type { Promiser } from './promiser.ts';
 import type { State } from './state.ts';
 import type { Caller } from './store.ts';
 
@@ -12,6 +13,7 @@ export interface Core {
   readonly state: State;
   readonly content: ContentReader;
   readonly clock: Clock;
+  readonly promiser: Promiser;
   /**
    * Makes a change that was checked: appends it to the log, then applies it.
    *

@@ -23,33 +23,46 @@ const COMPARE_AT_ONCE_BYTES = 1 << 20;
 
 const O_ACCMODE = 3;
 
+const isForReading = (flags: number): boolean => (flags & O_ACCMODE) === 0;
+
 export class Cuts {
   readonly #core: Core;
   readonly #intervalMs: number;
   readonly #writers: WriterTable;
+  readonly #readers: WriterTable;
   readonly #comparisons = new Map<Ino, Comparison>();
   /** By the clock that nobody sets: one that is set back by hours would put a cut off for as long. */
   readonly #seenMs = new WeakMap<DirtyFile, number>();
 
-  constructor(core: Core, intervalMs: number, writers: WriterTable) {
+  constructor(
+    core: Core,
+    intervalMs: number,
+    tables: { readonly writers: WriterTable; readonly readers: WriterTable },
+  ) {
     this.#core = core;
-    this.#writers = writers;
+    this.#writers = tables.writers;
+    this.#readers = tables.readers;
     this.#intervalMs = intervalMs;
   }
 
   /** @param unique Of the request that opened it: one that comes again is counted once. */
   opened(ino: Ino, flags: number, unique = 0): void {
-    if ((flags & O_ACCMODE) !== 0) this.#writers.add(ino, unique);
+    (isForReading(flags) ? this.#readers : this.#writers).add(ino, unique);
   }
 
   /** An open file is gone. Its writer may be unknown: it was opened before this server started. */
   released(ino: Ino, flags: number, unique = 0): void {
-    if ((flags & O_ACCMODE) === 0) return;
-    if (this.#writers.remove(ino, unique) === 0) this.cutIfChanged(ino, 'close');
+    if (isForReading(flags)) this.#readers.remove(ino, unique);
+    else if (this.#writers.remove(ino, unique) === 0) this.cutIfChanged(ino, 'close');
   }
 
   hasWriters(ino: Ino): boolean {
     return this.#writers.get(ino) > 0;
+  }
+
+  /** Somebody may still read what it holds, also if it has no name any more. */
+  isOpen(ino: Ino): boolean {
+    return this.hasWriters(ino) || this.#readers.get(ino) > 0;
   }
 
   /** Before content goes: a version of it, unless the last one already is that. */
@@ -58,7 +71,7 @@ export class Cuts {
     const dirty = state.dirtyFiles.get(ino);
     if (dirty === undefined || this.#comparisons.has(ino)) return;
     const inode = state.findInode(ino);
-    if (inode === undefined || inode.nlink === 0) return;
+    if (inode === undefined || inode.nlink === 0 || !this.#makesVersions(inode)) return;
     if (inode.cutRevision === 0) {
       // Made, and empty: a shell is about to fill it, or it was touched.
       if (inode.size > 0) this.#cut(inode, dirty, cause);
@@ -104,6 +117,15 @@ export class Cuts {
     }
   }
 
+  /** True if a file may be due some time: then cutOld has to be called again. */
+  get isWaiting(): boolean {
+    for (const ino of this.#core.state.dirtyFiles.keys()) {
+      const inode = this.#core.state.findInode(ino);
+      if (inode !== undefined && this.#makesVersions(inode)) return true;
+    }
+    return false;
+  }
+
   /** Cuts every file that nobody can write to any more. */
   cutClosed(): void {
     for (const ino of this.#core.state.dirtyFiles.keys()) {
@@ -123,9 +145,16 @@ export class Cuts {
     }
   }
 
+  /** A file that makes no versions stays uncut: under another name it may make some. */
+  #makesVersions(inode: InodeRecord): boolean {
+    return this.#core.promiser.resolveInode(inode).makesVersions;
+  }
+
   #cut(inode: InodeRecord, dirty: DirtyFile, cause: CutCause): void {
     const by = { unique: 0, uid: 0, gid: 0, pid: 0, actor: dirty.actor };
-    this.#core.commit({ kind: 'cut', ino: inode.ino, cause }, by);
+    const { promiser } = this.#core;
+    const promise = promiser.idOf(promiser.resolveInode(inode));
+    this.#core.commit({ kind: 'cut', ino: inode.ino, cause, promise }, by);
   }
 
   #keep(inode: InodeRecord): void {

@@ -5,15 +5,26 @@
  * checked before it is made; applying it cannot fail. Layouts: src/log/FORMAT.md, «Payloads».
  */
 
-import type { ActorId, Ino, Name } from '../shared/brands.ts';
+import type { ActorId, Ino, Name, PromiseId } from '../shared/brands.ts';
+import { NO_PROMISE } from '../shared/brands.ts';
 import { ByteReader } from '../shared/bytes.ts';
 import type { ByteWriter } from '../shared/bytes.ts';
 import { unreachable } from '../shared/assert.ts';
 import type { Time } from '../shared/time.ts';
 import type { CutCause } from './cut-cause.ts';
 import { CUT_CAUSES } from './cut-cause.ts';
-import { decodePlacedExtents, encodePlacedExtents } from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
+import {
+  encodeRestore,
+  encodeSetattr,
+  readActor,
+  readAllocate,
+  readMake,
+  readRestore,
+  readSetattr,
+} from './event-parts.ts';
+import { encodePromiseEvent, readPromiseEvent } from './promise-events.ts';
+import type { PromiseEvent } from './promise-events.ts';
 
 /** Makes an inode and, unless parent is 0 (O_TMPFILE), its name. */
 export interface MakeEvent {
@@ -114,6 +125,8 @@ export interface CutEvent {
   readonly kind: 'cut';
   readonly ino: Ino;
   readonly cause: CutCause;
+  /** What the file is promised. */
+  readonly promise: PromiseId;
 }
 
 /** The content has changed to what the last version already is: nothing to cut. */
@@ -178,6 +191,7 @@ export type Event =
   | UnchangedEvent
   | ActorEvent
   | RestoreEvent
+  | PromiseEvent
   | BatchEvent;
 
 /** The type byte of a record: never reused, never renumbered. */
@@ -192,18 +206,27 @@ export const EVENT_TYPES = {
   xattr: 8,
   allocate: 9,
   clone: 10,
-  cut: 11,
+  cut: 23,
   unchanged: 12,
   actor: 13,
   restore: 14,
   batch: 15,
+  tier: 16,
+  renew: 17,
+  define: 18,
+  policy: 19,
+  checkpoint: 20,
+  hold: 21,
+  purge: 22,
 } as const satisfies Record<Event['kind'], number>;
 
-const KIND_BY_TYPE = new Map<number, Event['kind']>(
-  Object.entries(EVENT_TYPES).map(([kind, type]) => [type, kind as Event['kind']]),
-);
+/** A cut as it was before there were promises. */
+const CUT_WITHOUT_PROMISE = 11;
 
-const Has = { MODE: 1, UID: 2, GID: 4, SIZE: 8, ATIME: 16, MTIME: 32 };
+const KIND_BY_TYPE = new Map<number, Event['kind']>([
+  ...Object.entries(EVENT_TYPES).map(([kind, type]) => [type, kind as Event['kind']] as const),
+  [CUT_WITHOUT_PROMISE, 'cut'],
+]);
 
 /** Appends an event's payload to a writer. */
 export function encodeEvent(writer: ByteWriter, event: Event): void {
@@ -255,7 +278,7 @@ export function encodeEvent(writer: ByteWriter, event: Event): void {
       writer.u48(event.length).u8(event.killSuidGid ? 1 : 0);
       return;
     case 'cut':
-      writer.u48(event.ino).u8(CUT_CAUSES.indexOf(event.cause));
+      writer.u48(event.ino).u8(CUT_CAUSES.indexOf(event.cause)).u32(event.promise);
       return;
     case 'unchanged':
       writer.u48(event.ino);
@@ -274,6 +297,15 @@ export function encodeEvent(writer: ByteWriter, event: Event): void {
         writer.u8(EVENT_TYPES[part.kind]);
         encodeEvent(writer, part);
       }
+      return;
+    case 'tier':
+    case 'renew':
+    case 'define':
+    case 'policy':
+    case 'checkpoint':
+    case 'hold':
+    case 'purge':
+      encodePromiseEvent(writer, event);
       return;
     default:
       unreachable(event);
@@ -348,6 +380,7 @@ function readEvent(type: number, reader: ByteReader): Event {
         kind,
         ino: reader.u48() as Ino,
         cause: CUT_CAUSES[reader.u8()] ?? 'close',
+        promise: type === CUT_WITHOUT_PROMISE ? NO_PROMISE : (reader.u32() as PromiseId),
       };
     case 'unchanged':
       return { kind, ino: reader.u48() as Ino };
@@ -365,124 +398,17 @@ function readEvent(type: number, reader: ByteReader): Event {
       }
       return { kind, events };
     }
+    case 'tier':
+    case 'renew':
+    case 'define':
+    case 'policy':
+    case 'checkpoint':
+    case 'hold':
+    case 'purge':
+      return readPromiseEvent(kind, reader);
     case undefined:
       throw new RangeError(`Unknown event type: ${type}`);
     default:
       return unreachable(kind);
   }
-}
-
-function readMake(reader: ByteReader): MakeEvent {
-  return {
-    kind: 'make',
-    parent: reader.u48() as Ino,
-    ino: reader.u48() as Ino,
-    mode: reader.u32(),
-    uid: reader.u32(),
-    gid: reader.u32(),
-    rdev: reader.u32(),
-    name: reader.string() as Name,
-    target: reader.u8() === 1 ? reader.string() : undefined,
-  };
-}
-
-function encodeSetattr(writer: ByteWriter, event: SetattrEvent): void {
-  writer
-    .u48(event.ino)
-    .u8(
-      (event.mode === undefined ? 0 : Has.MODE) |
-        (event.uid === undefined ? 0 : Has.UID) |
-        (event.gid === undefined ? 0 : Has.GID) |
-        (event.size === undefined ? 0 : Has.SIZE) |
-        (event.atime === undefined ? 0 : Has.ATIME) |
-        (event.mtime === undefined ? 0 : Has.MTIME),
-    );
-  if (event.mode !== undefined) writer.u32(event.mode);
-  if (event.uid !== undefined) writer.u32(event.uid);
-  if (event.gid !== undefined) writer.u32(event.gid);
-  if (event.size !== undefined) writer.i53(event.size);
-  if (event.atime !== undefined) writer.time(event.atime);
-  if (event.mtime !== undefined) writer.time(event.mtime);
-}
-
-function readSetattr(reader: ByteReader): SetattrEvent {
-  const ino = reader.u48() as Ino;
-  const has = reader.u8();
-  return {
-    kind: 'setattr',
-    ino,
-    mode: has & Has.MODE ? reader.u32() : undefined,
-    uid: has & Has.UID ? reader.u32() : undefined,
-    gid: has & Has.GID ? reader.u32() : undefined,
-    size: has & Has.SIZE ? reader.i53() : undefined,
-    atime: has & Has.ATIME ? reader.time() : undefined,
-    mtime: has & Has.MTIME ? reader.time() : undefined,
-  };
-}
-
-function readAllocate(reader: ByteReader): AllocateEvent {
-  const ino = reader.u48() as Ino;
-  const offset = reader.u48();
-  const length = reader.u48();
-  const flags = reader.u8();
-  return {
-    kind: 'allocate',
-    ino,
-    offset,
-    length,
-    zero: (flags & 1) !== 0,
-    keepSize: (flags & 2) !== 0,
-    killSuidGid: (flags & 4) !== 0,
-  };
-}
-
-function readActor(reader: ByteReader): ActorEvent {
-  const id = reader.u32() as ActorId;
-  const uid = reader.u32();
-  const gid = reader.u32();
-  const pid = reader.u32();
-  const command = reader.string();
-  const hasLabel = reader.u8() === 1;
-  const label = hasLabel ? reader.string() : void reader.string();
-  // Records of the first format end here.
-  const hasIdentity = reader.remaining > 0 && reader.u8() === 1;
-  const identity = hasIdentity ? reader.string() : undefined;
-  return { kind: 'actor', id, uid, gid, pid, command, label, identity };
-}
-
-function encodeRestore(writer: ByteWriter, event: RestoreEvent): void {
-  writer.u48(event.ino).u32(event.mode).u32(event.uid).u32(event.gid).i53(event.size);
-  writer
-    .time(event.atime)
-    .time(event.mtime)
-    .u16(event.xattrs?.size ?? 0);
-  for (const [name, value] of event.xattrs ?? []) writer.string(name).blob(value);
-  writer.u8(event.extents === undefined ? 0 : 1);
-  encodePlacedExtents(writer, event.extents ?? []);
-}
-
-function readRestore(reader: ByteReader): RestoreEvent {
-  const ino = reader.u48() as Ino;
-  const mode = reader.u32();
-  const uid = reader.u32();
-  const gid = reader.u32();
-  const size = reader.i53();
-  const atime = reader.time();
-  const mtime = reader.time();
-  const xattrs = new Map<string, Buffer>();
-  for (let count = reader.u16(); count > 0; count--) xattrs.set(reader.string(), reader.blob());
-  const hasContent = reader.u8() === 1;
-  const extents = decodePlacedExtents(reader);
-  return {
-    kind: 'restore',
-    ino,
-    mode,
-    uid,
-    gid,
-    size,
-    atime,
-    mtime,
-    xattrs: xattrs.size === 0 ? undefined : xattrs,
-    extents: hasContent ? extents : undefined,
-  };
 }

@@ -7,7 +7,7 @@ import type { LogRecord } from '../log/record.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { Moment, PlacedData } from './apply.ts';
 import { applyRecord } from './apply.ts';
-import { decodeEvent } from './events.ts';
+import { decodeEvent, EVENT_TYPES } from './events.ts';
 import type { Event } from './events.ts';
 import type { State } from './state.ts';
 
@@ -18,6 +18,9 @@ export const momentOf = ({ revision, time, actor, pos }: LogRecord): Moment => (
   actor,
   pos,
 });
+
+/** True of a purge: before it is applied, all before it must be in the index on disk. */
+export const needsWholeIndex = ({ type }: LogRecord): boolean => type === EVENT_TYPES.purge;
 
 /** Where its data is, if it has any. */
 export function placedDataOf(record: LogRecord): PlacedData | undefined {

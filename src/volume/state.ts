@@ -23,6 +23,7 @@ import {
 } from '../index/records.ts';
 import type { ActorRecord, Dentry, IndexMeta, InodeRecord } from '../index/records.ts';
 import { Directory } from './directory.ts';
+import { Promises } from './promises.ts';
 
 /** 64,000 inodes are about 30 MB. */
 const MAX_CACHED_INODES = 64_000;
@@ -55,7 +56,17 @@ export class State {
   nextActor: number;
   inodes: number;
   liveBytes: number;
+  /** INVARIANT: the sum of all extents in the region history, and of what removed inodes hold. */
+  historyBytes: number;
   versions: number;
+  /** Names and attributes of moments before it may have been removed. */
+  horizon: Revision;
+  horizonTime: Time;
+  /** The audit chain so far, see digestPurge. */
+  purgeDigest: string;
+  readonly promises = new Promises();
+  /** Goes up when a directory moves or goes: paths that were worked out are then out of date. */
+  treeGeneration = 0;
   readonly dirtyFiles = new Map<Ino, DirtyFile>();
   /** Those that may not be in the index yet, and some that are. */
   readonly actors = new Map<ActorId, ActorRecord>();
@@ -94,7 +105,11 @@ export class State {
     this.nextActor = meta?.nextActor ?? 1;
     this.inodes = meta?.inodes ?? 0;
     this.liveBytes = meta?.liveBytes ?? 0;
+    this.historyBytes = meta?.historyBytes ?? 0;
     this.versions = meta?.versions ?? 0;
+    this.horizon = meta?.horizon ?? NO_REVISION;
+    this.horizonTime = meta?.horizonTime ?? EPOCH;
+    this.purgeDigest = meta?.purgeDigest ?? '';
     for (const file of meta?.uncut ?? []) {
       this.dirtyFiles.set(file.ino, { actor: file.actor, since: file.since, base: undefined });
     }
@@ -142,6 +157,14 @@ export class State {
 
   markDirty(inode: InodeRecord): void {
     this.#dirtyInodes.add(inode);
+  }
+
+  /** A removed inode of which nothing is kept: from now on there never was one. */
+  forgetInode(inode: InodeRecord): void {
+    this.#inodes.delete(inode.ino);
+    this.#directories.delete(inode.ino);
+    this.#dirtyInodes.delete(inode);
+    this.index.delete(inodeKey(inode.ino));
   }
 
   // --- content ------------------------------------------------------------------------------------
@@ -310,7 +333,11 @@ export class State {
       nextActor: this.nextActor,
       inodes: this.inodes,
       liveBytes: this.liveBytes,
+      historyBytes: this.historyBytes,
       versions: this.versions,
+      horizon: this.horizon,
+      horizonTime: this.horizonTime,
+      purgeDigest: this.purgeDigest,
       uncut: [...this.dirtyFiles].map(([ino, file]) => ({
         ino,
         actor: file.actor,

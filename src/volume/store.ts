@@ -29,6 +29,8 @@ export interface VolumeOptions {
   readonly resumed?: Resumed | undefined;
   /** Who has what open for writing, where that outlives this process; by default it does not. */
   readonly writers?: WriterTable;
+  /** The same for who has what open only to read: what was removed stays readable for them. */
+  readonly readers?: WriterTable;
   /** Size at which a segment of the log is full, in bytes; default 64 MiB. */
   readonly segmentBytes?: number;
 }
@@ -62,7 +64,11 @@ export interface VolumeStatus {
   readonly readOnly: string | undefined;
   readonly inodes: number;
   readonly liveBytes: number;
+  /** Content that only the past has, in bytes; what is shared counts for each. */
+  readonly historyBytes: number;
   readonly versions: number;
+  /** Names and attributes of moments before it may have been removed; 0: all are there. */
+  readonly horizon: Revision;
   readonly logBytes: number;
   /** How long the oldest change that is not on disk has not been, in milliseconds; 0 if all are. */
   readonly syncLagMs: number;

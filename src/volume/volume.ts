@@ -5,28 +5,21 @@
  * of is in names.ts, files.ts, attributes.ts and listing.ts, as functions over this.
  */
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Index } from '../index/index.ts';
-import { nodeDisk } from '../log/disk.ts';
-import { Log } from '../log/log.ts';
-import type { LogRecord } from '../log/record.ts';
+import type { Index } from '../index/index.ts';
+import type { Log } from '../log/log.ts';
 import { RESTORE_HINT } from '../log/segment-files.ts';
-import { NO_REVISION, SYSTEM_ACTOR } from '../shared/brands.ts';
+import { SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId, LogPos, Revision } from '../shared/brands.ts';
 import { ByteWriter } from '../shared/bytes.ts';
 import { Errno } from '../shared/errno.ts';
 import { FsError, SessfsError } from '../shared/errors.ts';
 import { EPOCH } from '../shared/time.ts';
 import type { Clock } from '../shared/time.ts';
-import { actorKey, prefixEnd } from '../index/keys.ts';
-import { decodeActor } from '../index/records.ts';
-import type { ActorRecord, IndexMeta } from '../index/records.ts';
-import { Actors, MAX_PROCESSES } from './actors.ts';
-import { Answers } from './answers.ts';
+import { Actors } from './actors.ts';
+import type { Answers } from './answers.ts';
 import { applyRecord } from './apply.ts';
-import { collectApplied } from './collect-applied.ts';
 import { ContentReader } from './content-reader.ts';
 import { recallBases } from './bases.ts';
 import type { Core } from './core.ts';
@@ -34,8 +27,11 @@ import { Cuts } from './cuts.ts';
 import { encodeEvent, EVENT_TYPES } from './events.ts';
 import type { Event } from './events.ts';
 import { Listings } from './listing.ts';
-import { replayRecord } from './replay.ts';
-import { State } from './state.ts';
+import { FLUSH_CHANGES, listRecentActors, openParts } from './open-parts.ts';
+import type { Parts } from './open-parts.ts';
+import { Pins } from './pins.ts';
+import { Promiser } from './promiser.ts';
+import type { State } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
 import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
 import { stoppageOf, untilRoom } from './stoppage.ts';
@@ -43,13 +39,6 @@ import type { Stoppage } from './stoppage.ts';
 import { StoreSpace } from './store-space.ts';
 import { MemoryWriters } from './writers.ts';
 
-/** Beside log and index once a repair has left something that cannot be read (src/fsck). */
-export const DAMAGE_FILE = 'damaged.json';
-/** The field in it that says so if the index knows what the log has lost. */
-export const IRREPLACEABLE = 'indexIsIrreplaceable';
-
-/** As many changes as LevelDB takes in a few milliseconds. */
-const FLUSH_CHANGES = 4000;
 /** The log is on disk, and the index written, at most this long after a change: the promise is 1 s. */
 const SETTLE_MS = 900;
 const DEFAULT_CUT_INTERVAL_MS = 60_000;
@@ -68,6 +57,9 @@ export class Volume implements Core, VolumeControl {
   readonly answers: Answers;
   readonly space: StoreSpace;
   readonly listings: Listings;
+  readonly promiser: Promiser;
+  /** Revisions that somebody is reading: what they need is not removed meanwhile. */
+  readonly pins = new Pins();
   /** Why the index was made anew at the start, if it was: somebody should be told. */
   readonly indexProblem: string | undefined;
   /** Why not everything is known that a predecessor carried out, if so: somebody should be told. */
@@ -109,12 +101,20 @@ export class Volume implements Core, VolumeControl {
     this.answers = opened.answers;
     this.#flushedRevision = opened.indexed;
     this.#flushedAnswered = opened.answered;
+    this.promiser = new Promiser(this);
     this.state.onCrowded = () => this.#trimSoon();
     this.listings = new Listings(this);
     const writers = options.writers ?? new MemoryWriters();
-    if (options.resumed === undefined) writers.clear();
+    const readers = options.readers ?? new MemoryWriters();
+    if (options.resumed === undefined) {
+      writers.clear();
+      readers.clear();
+    }
     this.#knowsWriters = options.writers !== undefined;
-    this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS, writers);
+    this.cuts = new Cuts(this, options.cutIntervalMs ?? DEFAULT_CUT_INTERVAL_MS, {
+      writers,
+      readers,
+    });
     this.actors = new Actors({
       takeActorId: () => this.state.nextActor++ as ActorId,
       record: (event) => {
@@ -210,7 +210,9 @@ export class Volume implements Core, VolumeControl {
       readOnly: this.#stoppage?.reason ?? log.readOnly,
       inodes: state.inodes,
       liveBytes: state.liveBytes,
+      historyBytes: state.historyBytes,
       versions: state.versions,
+      horizon: state.horizon,
       logBytes: log.bytes,
       syncLagMs: log.syncLagMs,
       cache: state.cache,
@@ -341,145 +343,6 @@ export class Volume implements Core, VolumeControl {
       this.report('Cannot settle the volume', error);
     }
     await this.#flush();
-    if (this.state.dirtyFiles.size > 0 && this.#settleTimer === undefined) this.#armSettle();
+    if (this.#settleTimer === undefined && this.cuts.isWaiting) this.#armSettle();
   }
-}
-
-interface Parts {
-  readonly state: State;
-  readonly index: Index;
-  readonly log: Log;
-  readonly answers: Answers;
-  /** The state that the index on disk holds. */
-  readonly indexed: Revision;
-  /** Before which that says that everything was answered. */
-  readonly answered: LogPos | undefined;
-  readonly answersProblem: string | undefined;
-  readonly indexProblem: string | undefined;
-}
-
-/** @param problem Why the index that was there is not used. */
-async function openParts(options: VolumeOptions, problem?: string): Promise<Parts> {
-  const dir = join(options.dir, 'index');
-  let failure: unknown;
-  try {
-    // Where an index was, there was a log: if that is gone, it was lost, and no new one takes its place.
-    const { create: _, ...asMade } = options;
-    const parts = await openOnce(problem === undefined ? options : asMade, dir);
-    return { ...parts, indexProblem: problem };
-  } catch (error) {
-    failure = error;
-  }
-  // It is a reading of the log, and one is made anew: once, or the reason is not in the index.
-  if (problem !== undefined || !isIndexUnusable(failure)) throw failure;
-  // After a repair it knows what the log has lost: nobody makes that anew.
-  if (isIndexIrreplaceable(options.dir)) throw failure;
-  await Index.remove(dir);
-  return openParts(options, failure.message);
-}
-
-async function openOnce(options: VolumeOptions, dir: string): Promise<Omit<Parts, 'indexProblem'>> {
-  // First, so that all of the path outlives a power cut: LevelDB does not see to what is above it.
-  if (options.create !== undefined) nodeDisk.makeDirectory(join(options.dir, 'log'));
-  const { index, meta } = await Index.open(dir, options.volumeId);
-  const state = new State(index, options.volumeId, meta);
-  const answers = new Answers();
-  if (options.resumed !== undefined) {
-    answers.begin(options.resumed.since, meta?.answered ?? (0 as LogPos));
-  }
-  try {
-    const log = await openLog(options, { state, answers }, meta);
-    const collects = meta !== undefined && answers.isCollecting;
-    const answersProblem = collects ? await collectApplied(log, answers, meta) : undefined;
-    return {
-      state,
-      index,
-      log,
-      answers,
-      indexed: state.revision === meta?.applied ? meta.applied : NO_REVISION,
-      answered: meta?.answered,
-      answersProblem,
-    };
-  } catch (error) {
-    await index.close();
-    throw error;
-  }
-}
-
-function openLog(
-  options: VolumeOptions,
-  into: { readonly state: State; readonly answers: Answers },
-  meta: IndexMeta | undefined,
-): Promise<Log> {
-  const { segmentBytes } = options;
-  const code = meta === undefined ? 'LOG_CORRUPT' : 'INDEX_CORRUPT';
-  return Log.open({
-    dir: join(options.dir, 'log'),
-    volumeId: options.volumeId,
-    clock: options.clock,
-    create: options.create !== undefined && meta === undefined,
-    from: meta?.next,
-    ...(segmentBytes === undefined ? {} : { segmentBytes }),
-    onRecord: (record) => {
-      try {
-        replay(into, record);
-      } catch (error) {
-        if (error instanceof SessfsError) throw error;
-        throw replayError(options.dir, record, { code, cause: error });
-      }
-    },
-  });
-}
-
-/** Newest first; all of them must be in the index. */
-async function listRecentActors(index: Index): Promise<[ActorId, ActorRecord][]> {
-  const recent: [ActorId, ActorRecord][] = [];
-  const gte = Buffer.from(actorKey(0 as ActorId));
-  const range = { gte, lt: prefixEnd(gte.subarray(0, 1)), reverse: true, limit: MAX_PROCESSES };
-  for await (const [key, value] of index.scan(range)) {
-    recent.push([key.readUInt32BE(1) as ActorId, decodeActor(value)]);
-  }
-  return recent;
-}
-
-function isIndexIrreplaceable(dir: string): boolean {
-  let text: string;
-  try {
-    text = readFileSync(join(dir, DAMAGE_FILE), 'utf8');
-  } catch {
-    return false;
-  }
-  return text.includes(`"${IRREPLACEABLE}": true`);
-}
-
-/** Damaged, or ahead of a log whose end a power cut took. */
-const isIndexUnusable = (error: unknown): error is SessfsError =>
-  error instanceof SessfsError && error.code === 'INDEX_CORRUPT';
-
-/** A record that is whole, and yet does not fit the state: of the index, if that was read from one. */
-function replayError(
-  dir: string,
-  { revision, type }: LogRecord,
-  { code, cause }: { code: 'LOG_CORRUPT' | 'INDEX_CORRUPT'; cause: unknown },
-): SessfsError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const what = `revision ${revision}, of type ${type}, cannot be applied: ${reason}`;
-  return new SessfsError(code, `Cannot open volume "${dir}": ${what}`, {
-    hint: 'Check it with sessfs fsck SESSION; it may need the version of sessfs that wrote it',
-    cause,
-  });
-}
-
-/** The same apply as when the record was made. */
-function replay(
-  { state, answers }: { readonly state: State; readonly answers: Answers },
-  record: LogRecord,
-): void {
-  answers.note(record, replayRecord(state, record));
-  if (state.pending < FLUSH_CHANGES) return;
-  // Writes queue up behind one another; a failure shows in the one that open() waits for.
-  void state.flush(Promise.resolve(), answers.oldestOwed(state.next)).then(
-    () => state.trim(),
-    () => undefined,
-  );
 }

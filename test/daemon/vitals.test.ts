@@ -51,9 +51,9 @@ test('servers that die before they serve are not taken to have died of the last 
 test('who has what open is known to the next server', () => {
   const fd = page();
   const first = new Vitals(fd);
-  first.add(5 as Ino, 2);
-  first.add(5 as Ino, 4);
+  first.writers.add(5 as Ino, 2);
+  first.writers.add(5 as Ino, 4);
   const second = new Vitals(fd);
-  second.add(5 as Ino, 4);
-  expect([second.get(5 as Ino), second.remove(5 as Ino, 6)]).toEqual([2, 1]);
+  second.writers.add(5 as Ino, 4);
+  expect([second.writers.get(5 as Ino), second.writers.remove(5 as Ino, 6)]).toEqual([2, 1]);
 });

@@ -137,7 +137,9 @@ async function open(disk: MemoryDisk, written: Written, isSyncedKept: boolean): 
       volumeId: VOLUME,
       clock: { now: () => timeOf(0) },
       disk,
-      onRecord: (record) => seen.push(describe(record)),
+      onRecord: (record) => {
+        seen.push(describe(record));
+      },
     });
   } catch (error) {
     checkRefusal(error);

@@ -102,6 +102,7 @@ describe('findMoment', () => {
         earliestTime: time('2026-11-22T08:00:00Z'),
         latest: 9 as Revision,
         latestTime: time('2026-11-22T10:00:00Z'),
+        pinned: [2 as Revision],
       }),
       findRevision: () => Promise.resolve(6 as Revision),
     },
@@ -115,6 +116,7 @@ describe('findMoment', () => {
   it('finds what is kept', async () => {
     expect(await find('r5')).toEqual({ revision: 5, isFixed: true });
     expect(await find('r9')).toEqual({ revision: 9, isFixed: true });
+    expect(await find('r2')).toEqual({ revision: 2, isFixed: true });
     expect(await find('mine')).toEqual({ revision: 7, isFixed: false });
     expect(await find('2026-11-22T09:00')).toEqual({ revision: 6, isFixed: true });
     expect(await find('1h')).toEqual({ revision: 6, isFixed: false });

@@ -26,7 +26,11 @@ const metaOf = (applied: number): IndexMeta => ({
   nextActor: 1,
   inodes: 1,
   liveBytes: 0,
+  historyBytes: 0,
   versions: 0,
+  horizon: 0 as Revision,
+  horizonTime: { sec: 0, nsec: 0 },
+  purgeDigest: '',
   uncut: [],
 });
 

@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import type { ActorId, Ino, LogPos, Name, Revision } from '../../src/shared/brands.ts';
+import type { ActorId, Ino, LogPos, Name, PromiseId, Revision } from '../../src/shared/brands.ts';
 import { REGION_BYTES } from '../../src/index/extents.ts';
 import {
   InodeRecord,
@@ -73,6 +73,8 @@ const attributes = fc.record({
   contentRevision: revision,
   allocated: size,
   target: fc.option(text, { nil: undefined }),
+  tier: fc.nat(4),
+  isGone: fc.boolean(),
   xattrs: fc.option(
     fc
       .dictionary(
@@ -86,6 +88,8 @@ const attributes = fc.record({
 });
 
 const ofLiveOnly = fc.record({
+  renewed: fc.option(time, { nil: undefined }),
+  isFirstForgotten: fc.boolean(),
   cutRevision: revision,
   cutSize: size,
   extentEnd: size,
@@ -142,8 +146,10 @@ describe('an inode', () => {
       fc.property(inodes, (inode) => {
         const past = decodeInode(inode.ino, Buffer.from(encodeInodeHistory(inode)), false);
         const fresh = new InodeRecord(inode.ino, inode.born, inode.btime, inode);
-        const { cutRevision, cutSize, extentEnd, inline, leaves } = fresh;
-        const wanted = { ...plain(inode), cutRevision, cutSize, extentEnd, inline };
+        const { cutRevision, cutSize, extentEnd, inline, leaves, renewed, isFirstForgotten } =
+          fresh;
+        const live = { cutRevision, cutSize, extentEnd, inline, renewed, isFirstForgotten };
+        const wanted = { ...plain(inode), ...live };
         expect(plain(past)).toEqual({ ...wanted, leaves: [...leaves.between(0, 100)] });
       }),
     );
@@ -179,6 +185,7 @@ describe('other values', () => {
       mtime: time,
       actor,
       cause: fc.nat(255),
+      promise: u32.map((n) => n as PromiseId),
     });
     fc.assert(
       fc.property(versions, (version) => {
@@ -223,7 +230,11 @@ describe('other values', () => {
       nextActor: u32,
       inodes: size,
       liveBytes: size,
+      historyBytes: size,
       versions: size,
+      horizon: revision,
+      horizonTime: time,
+      purgeDigest: fc.constantFrom('', 'ab'.repeat(32)),
       uncut: fc.array(fc.record({ ino, actor, since: time }), { maxLength: 5 }),
     });
     fc.assert(

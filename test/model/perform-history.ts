@@ -6,6 +6,7 @@ import fs from 'node:fs';
 
 import { SessfsError } from '../../src/shared/errors.ts';
 import { nameToText } from '../../src/shared/names.ts';
+import { NO_PROMISE } from '../../src/shared/brands.ts';
 import type { Name, Revision } from '../../src/shared/brands.ts';
 import type { RollbackResult } from '../../src/history/store.ts';
 import { versionKey } from '../../src/index/keys.ts';
@@ -123,9 +124,15 @@ export function takeCuts(run: Run): void {
   for (const { ino, at } of cuts.toSorted((a, b) => a.at - b.at)) {
     const revision = at as Revision;
     const actor = model.dirty.get(ino)?.actor ?? 0;
+    // The first cut of all gives the promise its number.
+    if (revision === model.revision + 2) {
+      const event = { kind: 'define', id: NO_PROMISE, text: '' } as const;
+      const define = { revision: (revision - 1) as Revision, time, actor: 0, event };
+      model.commit(define, () => undefined);
+    }
     const isCut = index.get(versionKey(ino, revision)) !== undefined;
     const event = isCut
-      ? ({ kind: 'cut', ino, cause: 'close' } as const)
+      ? ({ kind: 'cut', ino, cause: 'close', promise: NO_PROMISE } as const)
       : ({ kind: 'unchanged', ino } as const);
     run.replay({ revision, time, actor: isCut ? actor : 0, event }, ino);
   }

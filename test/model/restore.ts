@@ -167,12 +167,15 @@ export async function takeOver(
     await adopt(system, model, wanted, undefined);
     return;
   }
-  const steps = new Steps(committed.slice(0, -1));
+  const define = (committedBefore: Committed): void =>
+    model.commit(committedBefore, () => undefined);
+  const steps = new Steps(committed.slice(0, -1), define);
   for (let next = steps.peek(); next !== undefined; next = steps.peek()) {
     const { event } = next;
     if (event.kind !== 'cut' && event.kind !== 'unchanged') steps.take('cut', 'unchanged');
     else model.cutIfChanged(steps, event.ino, 'replaced');
   }
+  steps.takeDefines();
   same('the kind of event', last.event.kind, 'batch');
   await adopt(system, model, wanted, last);
 }

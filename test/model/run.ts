@@ -100,7 +100,7 @@ export class Run {
       `${what}${errno === undefined ? '' : `: ${errnoName(errno)}`}`,
       committed.at(-1)?.revision,
     );
-    const steps = new Steps(committed);
+    const steps = this.#stepsOf(committed);
     let expected: number | undefined;
     try {
       expect(steps);
@@ -118,9 +118,13 @@ export class Run {
     return errno === undefined;
   }
 
+  #stepsOf(committed: readonly Committed[]): Steps {
+    return new Steps(committed, (define) => this.model.commit(define, () => undefined));
+  }
+
   /** Takes over what a start did for one file, as far as it can be told. */
   replay(committed: Committed, ino: Ino): void {
-    const steps = new Steps([committed]);
+    const steps = this.#stepsOf([committed]);
     this.model.cutIfChanged(steps, ino, 'close');
     steps.end();
   }

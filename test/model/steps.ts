@@ -33,15 +33,19 @@ export class ModelError extends Error {
 
 export class Steps {
   readonly #committed: readonly Committed[];
+  readonly #onDefine: (committed: Committed) => void;
   #at = 0;
 
-  constructor(committed: readonly Committed[]) {
+  /** @param onDefine Called for a promise that gets its number, in front of the first cut that names it. */
+  constructor(committed: readonly Committed[], onDefine: (committed: Committed) => void) {
     this.#committed = committed;
+    this.#onDefine = onDefine;
   }
 
   /** The next record, without taking it. */
   peek(): Committed | undefined {
-    return this.#committed[this.#at];
+    const next = this.#committed[this.#at];
+    return next?.event.kind === 'define' ? this.#committed[this.#at + 1] : next;
   }
 
   take(...kinds: Event['kind'][]): Committed {
@@ -49,8 +53,22 @@ export class Steps {
     if (next === undefined || !kinds.includes(next.event.kind)) {
       throw new Difference(`Wanted ${kinds.join(' or ')}, the volume committed: ${this.#tell()}`);
     }
+    const first = this.#committed[this.#at];
+    if (first !== undefined && first !== next) {
+      this.#onDefine(first);
+      this.#at += 1;
+    }
     this.#at += 1;
     return next;
+  }
+
+  /** Promises that get a number for what comes in the last record, which is not among these. */
+  takeDefines(): void {
+    for (const committed of this.#committed.slice(this.#at)) {
+      if (committed.event.kind !== 'define') break;
+      this.#onDefine(committed);
+      this.#at += 1;
+    }
   }
 
   takeCut(ino: Ino, cause: CutCause): Committed {

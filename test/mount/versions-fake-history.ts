@@ -165,6 +165,7 @@ export class FakeHistory implements VersionsHistory {
       earliestTime: this.#times[1] ?? { sec: 0, nsec: 0 },
       latest: (this.#trees.length - 1) as Revision,
       latestTime: this.#times.at(-1) ?? { sec: 0, nsec: 0 },
+      pinned: [],
     };
   }
 
@@ -235,7 +236,9 @@ export class FakeHistory implements VersionsHistory {
     const times = { atime: mtime, mtime, ctime: mtime, btime: mtime };
     const nlink = pathsIn(tree).get(ino)?.length ?? 0;
     const rest = { mode, uid, gid, xattrs, target, contentRevision, size, nlink, ...times };
-    return Promise.resolve({ ino, revision: at, blocks: Math.ceil(size / 512), rdev: 0, ...rest });
+    const isGone = this.removedContent.has(`${ino}@${at}`);
+    const blocks = Math.ceil(size / 512);
+    return Promise.resolve({ ino, revision: at, blocks, rdev: 0, isGone, ...rest });
   }
 
   async findChild(dir: Ino, name: Name, at: Revision): Promise<NodeEntry | undefined> {

@@ -2,7 +2,7 @@
  * Goes through a range of an index entry by entry, waiting only where a batch ends.
  */
 
-import type { Index } from '../index/index.ts';
+import type { Index } from './index.ts';
 
 export interface KeyRange {
   readonly gte: Buffer;

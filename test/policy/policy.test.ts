@@ -4,9 +4,9 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { decideLive, decideVersions, isExpired } from '../../src/retention/policy.ts';
-import type { FileFacts, LiveFacts, VersionFacts } from '../../src/retention/policy.ts';
-import { describeReason } from '../../src/retention/reason-text.ts';
+import { decideLive, decideVersions, isExpired } from '../../src/policy/policy.ts';
+import type { FileFacts, LiveFacts, VersionFacts } from '../../src/policy/policy.ts';
+import { describeReason } from '../../src/policy/reason-text.ts';
 import { DAY, HOUR, tierPromise } from './promises.ts';
 
 const at = (iso: string): number => Date.parse(`2026-${iso}Z`);

@@ -11,8 +11,8 @@ import {
   encodePromise,
   endOf,
   promiseKey,
-} from '../../src/retention/promise.ts';
-import { TIERS, parseTier } from '../../src/retention/tier.ts';
+} from '../../src/policy/promise.ts';
+import { TIERS, parseTier } from '../../src/policy/tier.ts';
 import { DAY, promises, tierPromise } from './promises.ts';
 
 describe('encodePromise', () => {

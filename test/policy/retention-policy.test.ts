@@ -5,18 +5,18 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { DEFAULT_RULES } from '../../src/retention/default-rules.ts';
-import { formatDuration } from '../../src/retention/duration.ts';
-import { findJsonPlace } from '../../src/retention/json-place.ts';
-import { PolicyProblem } from '../../src/retention/policy-fields.ts';
+import { DEFAULT_RULES } from '../../src/policy/default-rules.ts';
+import { formatDuration } from '../../src/policy/duration.ts';
+import { findJsonPlace } from '../../src/policy/json-place.ts';
+import { PolicyProblem } from '../../src/policy/policy-fields.ts';
 import {
   DEFAULT_POLICY,
   decodePolicy,
   encodePolicy,
   parseRetention,
   policyFor,
-} from '../../src/retention/retention-policy.ts';
-import { TIERS } from '../../src/retention/tier.ts';
+} from '../../src/policy/retention-policy.ts';
+import { TIERS } from '../../src/policy/tier.ts';
 import { DAY, HOUR, durations } from './promises.ts';
 
 const NO_HISTORY = { all: 0, hourly: 0, daily: 0, minVersions: 0 };

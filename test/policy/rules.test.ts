@@ -6,10 +6,10 @@ import * as fc from 'fast-check';
 import picomatch from 'picomatch';
 import { describe, expect, test } from 'vitest';
 
-import { compilePattern } from '../../src/retention/pattern.ts';
-import { DEFAULT_POLICY } from '../../src/retention/retention-policy.ts';
-import type { Rule } from '../../src/retention/retention-policy.ts';
-import { Rules } from '../../src/retention/rules.ts';
+import { compilePattern } from '../../src/policy/pattern.ts';
+import { DEFAULT_POLICY } from '../../src/policy/retention-policy.ts';
+import type { Rule } from '../../src/policy/retention-policy.ts';
+import { Rules } from '../../src/policy/rules.ts';
 import { nameFromText } from '../../src/shared/names.ts';
 import { DAY } from './promises.ts';
 

@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { formatBytes, parseBytes } from '../../src/retention/bytes-text.ts';
+import { formatBytes, parseBytes } from '../../src/policy/bytes-text.ts';
 
 describe('parseBytes', () => {
   test.each([

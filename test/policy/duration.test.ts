@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { formatDuration, parseDuration } from '../../src/retention/duration.ts';
+import { formatDuration, parseDuration } from '../../src/policy/duration.ts';
 
 const SEC = 1000;
 const HOUR = 3600 * SEC;

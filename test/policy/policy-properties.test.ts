@@ -5,10 +5,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { decideLive, decideVersions, isExpired } from '../../src/retention/policy.ts';
-import type { FileFacts, VersionFacts } from '../../src/retention/policy.ts';
-import { encodePromise, endOf } from '../../src/retention/promise.ts';
-import type { PromiseDefinition } from '../../src/retention/promise.ts';
+import { decideLive, decideVersions, isExpired } from '../../src/policy/policy.ts';
+import type { FileFacts, VersionFacts } from '../../src/policy/policy.ts';
+import { encodePromise, endOf } from '../../src/policy/promise.ts';
+import type { PromiseDefinition } from '../../src/policy/promise.ts';
 import { DAY, HOUR, durations, promises } from './promises.ts';
 
 const RUNS = { numRuns: 500 };

@@ -4,10 +4,10 @@
 
 import * as fc from 'fast-check';
 
-import { DEFAULT_LADDERS } from '../../src/retention/promise.ts';
-import type { Ladder, PromiseDefinition } from '../../src/retention/promise.ts';
-import { TIERS } from '../../src/retention/tier.ts';
-import type { Tier } from '../../src/retention/tier.ts';
+import { DEFAULT_LADDERS } from '../../src/policy/promise.ts';
+import type { Ladder, PromiseDefinition } from '../../src/policy/promise.ts';
+import { TIERS } from '../../src/policy/tier.ts';
+import type { Tier } from '../../src/policy/tier.ts';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;

@@ -5,12 +5,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import {
-  findJsonPlace,
-  findJsonSyntaxError,
-  formatJsonPath,
-} from '../../src/retention/json-place.ts';
-import type { JsonPath } from '../../src/retention/json-place.ts';
+import { findJsonPlace, findJsonSyntaxError, formatJsonPath } from '../../src/policy/json-place.ts';
+import type { JsonPath } from '../../src/policy/json-place.ts';
 
 const TEXT = `{
   "logLevel": "info",

@@ -1,0 +1,136 @@
+/**
+ * What keeps a given inode of a volume: the promises, holds and checkpoints that concern it, looked up in
+ * the state of the volume.
+ */
+
+import { ROOT_INO } from '../shared/brands.ts';
+import type { Ino, Revision } from '../shared/brands.ts';
+import { timeToMs } from '../shared/time.ts';
+import type { Hold } from '../policy/policy.ts';
+import type { PromiseDefinition } from '../policy/promise.ts';
+import type { HoldRecord } from '../index/promised-records.ts';
+import type { InodeRecord } from '../index/records.ts';
+import { tierOf } from '../volume/promiser.ts';
+import type { Volume } from '../volume/volume.ts';
+import type { SurveyedInode } from './inode-survey.ts';
+import type { PastVersion } from './content-intervals.ts';
+import type { Pin } from './verdict.ts';
+
+/** Deeper is no path. */
+const MAX_DEPTH = 4096;
+
+/** As of one state of the volume's promises: made anew for each sweep and each question. */
+export class Commitments {
+  readonly #volume: Volume;
+  readonly #sessionHolds: Hold[] = [];
+  readonly #pathHolds: {
+    readonly name: string;
+    readonly record: HoldRecord;
+    readonly path: string;
+  }[] = [];
+  readonly #pins: Pin[] = [];
+  readonly #above = new Map<Ino, readonly Ino[]>();
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+    const { checkpoints, holds } = volume.state.promises;
+    for (const [checkpoint, { at }] of checkpoints) {
+      this.#pins.push({ revision: at, hold: undefined, checkpoint });
+    }
+    for (const [name, record] of holds) {
+      const { reason, ino, revision } = record;
+      if (ino !== 0) {
+        const path = Buffer.from(record.path).toString('latin1');
+        this.#pathHolds.push({ name, record, path });
+      } else if (revision === 0) this.#sessionHolds.push({ name, reason });
+      else this.#pins.push({ revision, hold: { name, reason }, checkpoint: undefined });
+    }
+  }
+
+  /** Where the inode is or last was, from the root, one char per byte. */
+  pathOf(inode: InodeRecord): string {
+    const { directory, name } = this.#volume.promiser.locate(inode);
+    return directory === '' ? name : `${directory}/${name}`;
+  }
+
+  /** Every promise that was in force at some time since a revision. */
+  promisesSince(
+    { inode, tiers }: Pick<SurveyedInode, 'inode' | 'tiers'>,
+    revision: Revision,
+  ): PromiseDefinition[] {
+    const { promiser } = this.#volume;
+    const place = promiser.locate(inode);
+    const had = new Set([inode.tier]);
+    for (const { tier, to } of tiers) if (to > revision) had.add(tier);
+    const promises = new Set<PromiseDefinition>();
+    for (const { rules, sessionTier, to } of promiser.epochs) {
+      if (to <= revision) continue;
+      for (const tier of had) promises.add(rules.resolve(place, tierOf(tier), sessionTier));
+    }
+    return [...promises];
+  }
+
+  /** The same for a version, with what was recorded when it was cut. */
+  promisesOf(surveyed: SurveyedInode, version: PastVersion): PromiseDefinition[] {
+    const promises = this.promisesSince(surveyed, version.revision);
+    const recorded = this.#volume.promiser.find(version.promise);
+    return recorded === undefined ? promises : [recorded, ...promises];
+  }
+
+  /** Holds on the session, on the inode, on a directory above it, or on its path. */
+  holdsOf(inode: InodeRecord): Hold[] {
+    const holds = [...this.#sessionHolds];
+    for (const { name, record, path } of this.#pathHolds) {
+      if (record.revision !== 0 || !this.#concerns(inode, record, path)) continue;
+      holds.push({ name, reason: record.reason });
+    }
+    return holds;
+  }
+
+  /** Revisions that are kept in the whole tree, or in this inode. */
+  pinsOf(inode: InodeRecord): Pin[] {
+    const pins = [...this.#pins];
+    for (const { name, record, path } of this.#pathHolds) {
+      const { reason, revision } = record;
+      if (revision === 0 || !this.#concerns(inode, record, path)) continue;
+      pins.push({ revision, hold: { name, reason }, checkpoint: undefined });
+    }
+    return pins;
+  }
+
+  /** Revisions that are kept in the whole tree, whatever the inode. */
+  get treePins(): readonly Pin[] {
+    return this.#pins;
+  }
+
+  renewedMs(inode: InodeRecord): number | undefined {
+    const root = this.#volume.state.findInode(ROOT_INO)?.renewed;
+    const times = [inode.renewed, root].flatMap((time) =>
+      time === undefined ? [] : timeToMs(time),
+    );
+    return times.length === 0 ? undefined : Math.max(...times);
+  }
+
+  #concerns(inode: InodeRecord, { ino }: HoldRecord, path: string): boolean {
+    if (inode.ino === ino || this.#listAbove(inode.parent).includes(ino as Ino)) return true;
+    // What replaced it under its name is the same file to whoever held it.
+    const own = this.pathOf(inode);
+    return own === path || own.startsWith(`${path}/`);
+  }
+
+  #listAbove(directory: Ino): readonly Ino[] {
+    const known = this.#above.get(directory);
+    if (known !== undefined) return known;
+    const above: Ino[] = [];
+    let ino = directory;
+    while (above.length < MAX_DEPTH) {
+      above.push(ino);
+      if (ino === ROOT_INO) break;
+      const inode = this.#volume.state.findInode(ino);
+      if (inode === undefined) break;
+      ino = inode.parent;
+    }
+    this.#above.set(directory, above);
+    return above;
+  }
+}

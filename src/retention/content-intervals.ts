@@ -1,0 +1,134 @@
+/**
+ * The life of one inode as retention sees it: the intervals in which its content stayed the same, each with
+ * the versions that were cut in it. Pure.
+ *
+ * An interval is what is kept or removed as a whole: all its versions and states have the same bytes.
+ */
+
+import type { Revision } from '../shared/brands.ts';
+import { isRegular } from '../shared/mode.ts';
+import { timeToMs } from '../shared/time.ts';
+import type { InodeRecord, VersionRecord } from '../index/records.ts';
+import { CUT_CAUSES } from '../volume/cut-cause.ts';
+
+/** What an inode was until it was superseded. */
+export interface PastState {
+  readonly inode: InodeRecord;
+  readonly to: Revision;
+}
+
+export interface PastVersion extends VersionRecord {
+  readonly revision: Revision;
+}
+
+/** A stretch of revisions in which an inode held the same content. */
+export interface Interval {
+  readonly start: Revision;
+  /** The first revision that is not in it; Infinity while it lasts. */
+  readonly end: Revision | number;
+  /** When it ended, in milliseconds since 1970; undefined while it is what a live file holds. */
+  readonly endedMs: number | undefined;
+  /** It ended with a removal, by being replaced, or with a rollback. */
+  readonly isProtected: boolean;
+  /** Bytes that it was long. */
+  readonly size: number;
+  /** Retention has removed it before. */
+  readonly isGone: boolean;
+  /** Oldest first. */
+  readonly versions: readonly PastVersion[];
+}
+
+export interface Life {
+  readonly inode: InodeRecord;
+  /** Oldest first. */
+  readonly states: readonly PastState[];
+  /** Oldest first; of a regular file only. */
+  readonly intervals: readonly Interval[];
+  /** When its last name went, as a revision and in milliseconds; undefined while it has one. */
+  readonly removed: { readonly revision: Revision; readonly ms: number } | undefined;
+}
+
+interface Stretch {
+  readonly start: Revision;
+  readonly size: number;
+  readonly isGone: boolean;
+  /** Of the first state in it: when that began. */
+  readonly startedMs: number;
+}
+
+/**
+ * Puts an inode's states and versions together.
+ *
+ * @param states Oldest first. What lies between two of them has been forgotten.
+ * @param versions Oldest first.
+ */
+export function describeLife(
+  inode: InodeRecord,
+  states: readonly PastState[],
+  versions: readonly PastVersion[],
+): Life {
+  const removed = inode.nlink > 0 ? undefined : findRemoval(inode, states);
+  const intervals = isRegular(inode.mode) ? cutUp(inode, { states, versions, removed }) : [];
+  return { inode, states, intervals, removed };
+}
+
+function findRemoval(
+  inode: InodeRecord,
+  states: readonly PastState[],
+): { revision: Revision; ms: number } {
+  const last = states.findLastIndex((state) => state.inode.nlink > 0);
+  // Without a name from the start (O_TMPFILE), or no state of when it had one is left.
+  if (last < 0) {
+    const first = states[0]?.inode ?? inode;
+    return { revision: first.since, ms: timeToMs(first.ctime) };
+  }
+  const revision = (states[last] as PastState).to;
+  return { revision, ms: timeToMs((states[last + 1]?.inode ?? inode).ctime) };
+}
+
+function cutUp(
+  inode: InodeRecord,
+  past: {
+    readonly states: readonly PastState[];
+    readonly versions: readonly PastVersion[];
+    readonly removed: Life['removed'];
+  },
+): Interval[] {
+  const stretches: Stretch[] = [];
+  const rollbacks = new Set(
+    past.versions.filter(({ cause }) => CUT_CAUSES[cause] === 'rollback').map((v) => v.revision),
+  );
+  for (const state of [...past.states.map((each) => each.inode), inode]) {
+    if (stretches.at(-1)?.start === state.contentRevision) continue;
+    const { contentRevision: start, size, isGone, ctime } = state;
+    stretches.push({ start, size, isGone, startedMs: timeToMs(ctime) });
+  }
+  const intervals: Interval[] = [];
+  let at = 0;
+  for (const [index, { start, size, isGone }] of stretches.entries()) {
+    const next = stretches[index + 1];
+    const isRemoval =
+      past.removed !== undefined &&
+      past.removed.revision > start &&
+      (next === undefined || past.removed.revision <= next.start);
+    const end = isRemoval ? past.removed.revision : (next?.start ?? Infinity);
+    const cut: PastVersion[] = [];
+    for (; at < past.versions.length; at++) {
+      const version = past.versions[at] as PastVersion;
+      if (next !== undefined && version.revision >= next.start) break;
+      cut.push(version);
+    }
+    intervals.push({
+      start,
+      end,
+      endedMs: isRemoval
+        ? past.removed.ms
+        : (next?.startedMs ?? (inode.nlink > 0 ? undefined : past.removed?.ms)),
+      isProtected: isRemoval || (next !== undefined && rollbacks.has(next.start)),
+      size,
+      isGone,
+      versions: cut,
+    });
+  }
+  return intervals;
+}

@@ -1,0 +1,121 @@
+/**
+ * Goes through the inodes of a volume with their past: states, versions, earlier tiers, in one pass over
+ * the key spaces side by side.
+ *
+ * Rule: streams, and pauses as it is told: the thread that runs this also serves the kernel.
+ */
+
+import type { Ino, Revision } from '../shared/brands.ts';
+import type { Index } from '../index/index.ts';
+import { Space, tierHistoryKey } from '../index/keys.ts';
+import { EntryCursor, spaceRange } from '../index/entry-cursor.ts';
+import { decodePastTier } from '../index/promised-records.ts';
+import { decodeInode, decodeVersion } from '../index/records.ts';
+import type { InodeRecord } from '../index/records.ts';
+import type { PastState, PastVersion } from './content-intervals.ts';
+
+/** One inode with all that the index knows of its past. */
+export interface SurveyedInode {
+  readonly inode: InodeRecord;
+  readonly states: readonly PastState[];
+  readonly versions: readonly PastVersion[];
+  /** The tiers that it had until a revision, oldest first. */
+  readonly tiers: readonly PastTier[];
+}
+
+/** A tier that an inode had until a revision. */
+export interface PastTier {
+  readonly tier: number;
+  readonly to: Revision;
+}
+
+/** Space byte and inode: what stands before the revision in the keys of an inode's past. */
+const REVISION_AT = 1 + 6;
+/** Inodes between two pauses. */
+const PAUSE_EVERY = 256;
+
+/**
+ * @param options.from The first inode to look at.
+ * @param options.pause Awaited every few hundred inodes.
+ */
+export async function* surveyInodes(
+  index: Index,
+  options: { readonly from?: Ino; readonly pause?: () => Promise<void> } = {},
+): AsyncGenerator<SurveyedInode> {
+  const from = options.from ?? (0 as Ino);
+  const open = (space: number): EntryCursor => {
+    const { gte, lt } = spaceRange(space);
+    const start = Buffer.alloc(REVISION_AT);
+    gte.copy(start);
+    start.writeUIntBE(from, 1, 6);
+    return new EntryCursor(index, { gte: start, lt });
+  };
+  // What is live first: what is superseded meanwhile moves to the past, and is met there.
+  const inodes = open(Space.INODE);
+  await inodes.next();
+  const states = open(Space.INODE_HISTORY);
+  const versions = open(Space.VERSION);
+  const tiers = open(Space.TIER_HISTORY);
+  try {
+    await Promise.all([states.next(), versions.next(), tiers.next()]);
+    for (let seen = 1; !inodes.isDone; seen++) {
+      const ino = inoOf(inodes.key);
+      const inode = decodeInode(ino, inodes.value);
+      yield {
+        inode,
+        states: await takeAll(states, ino, (key, value) => ({
+          inode: decodeInode(ino, value, false),
+          to: revisionOf(key),
+        })),
+        versions: await takeAll(versions, ino, (key, value) => ({
+          ...decodeVersion(value),
+          revision: revisionOf(key),
+        })),
+        tiers: await takeAll(tiers, ino, (key, value) => ({
+          tier: decodePastTier(value),
+          to: revisionOf(key),
+        })),
+      };
+      if (seen % PAUSE_EVERY === 0) await options.pause?.();
+      if (!inodes.step()) await inodes.fill();
+    }
+  } finally {
+    await Promise.all([inodes, states, versions, tiers].map((cursor) => cursor.close()));
+  }
+}
+
+/** One inode with its past; undefined if there is none on disk. */
+export async function readInode(index: Index, ino: Ino): Promise<SurveyedInode | undefined> {
+  for await (const surveyed of surveyInodes(index, { from: ino })) {
+    return surveyed.inode.ino === ino ? surveyed : undefined;
+  }
+  return undefined;
+}
+
+/** The tiers that an inode had before the one it has, oldest first. */
+export async function listTiers(index: Index, ino: Ino): Promise<PastTier[]> {
+  const tiers: PastTier[] = [];
+  const prefix = Buffer.from(tierHistoryKey(ino, 0)).subarray(0, REVISION_AT);
+  for await (const [key, value] of index.scanPrefix(prefix)) {
+    tiers.push({ tier: decodePastTier(value), to: revisionOf(key) });
+  }
+  return tiers;
+}
+
+/** The entries of one inode; those of smaller ones are passed over. */
+async function takeAll<T>(
+  cursor: EntryCursor,
+  ino: Ino,
+  decode: (key: Buffer, value: Buffer) => T,
+): Promise<T[]> {
+  const taken: T[] = [];
+  while (!cursor.isDone && inoOf(cursor.key) <= ino) {
+    if (inoOf(cursor.key) === ino) taken.push(decode(cursor.key, cursor.value));
+    if (!cursor.step()) await cursor.fill();
+  }
+  return taken;
+}
+
+const inoOf = (key: Buffer): Ino => key.readUIntBE(1, 6) as Ino;
+
+const revisionOf = (key: Buffer): Revision => key.readUIntBE(REVISION_AT, 6) as Revision;
