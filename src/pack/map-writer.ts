@@ -27,8 +27,7 @@ export class MapWriter {
 
   constructor(disk: Disk, dir: string, id: SegmentId) {
     this.#id = id;
-    this.#file = new NewFile(disk, dir, mapName(id));
-    this.#file.append(Buffer.alloc(MAP_HEADER_BYTES));
+    this.#file = new NewFile(disk, { dir, name: mapName(id) }, Buffer.alloc(MAP_HEADER_BYTES));
   }
 
   addSkeleton(bytes: Uint8Array): void {

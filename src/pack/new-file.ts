@@ -21,12 +21,20 @@ export class NewFile {
   /** Where the next bytes go. */
   size = 0;
 
-  constructor(disk: Disk, dir: string, name: string) {
+  /** @param head Its first bytes. */
+  constructor(disk: Disk, path: { dir: string; name: string }, head: Uint8Array) {
+    const { dir, name } = path;
     this.#disk = disk;
     this.path = `${dir}/${name}`;
     this.#temporary = `${this.path}${TEMPORARY}`;
     if (disk.list(dir).includes(`${name}${TEMPORARY}`)) disk.remove(this.#temporary);
     this.#fd = disk.open(this.#temporary, 'wx+');
+    try {
+      this.append(head);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
   }
 
   append(bytes: Uint8Array): void {

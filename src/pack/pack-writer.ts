@@ -145,8 +145,8 @@ class OpenPack {
 
   constructor({ disk, dir, volumeId, nextId }: PackWriterOptions) {
     this.id = nextId();
-    this.file = new NewFile(disk, dir, packName(this.id));
-    this.file.append(encodePackHeader({ volumeId, id: this.id }));
+    const head = encodePackHeader({ volumeId, id: this.id });
+    this.file = new NewFile(disk, { dir, name: packName(this.id) }, head);
   }
 
   get frames(): number {

@@ -111,10 +111,13 @@ export class Packer {
       return await new Promise((resolve, reject) => {
         this.#waiter = { resolve, reject };
         this.#worker ??= this.#startWorker();
-        this.#post(job);
+        this.#worker.ref();
+        this.#worker.postMessage(job);
       });
     } finally {
       this.#waiter = undefined;
+      // Without a job it must not keep a process from ending.
+      this.#worker?.unref();
       signal?.removeEventListener('abort', onAbort);
     }
   }
@@ -135,8 +138,6 @@ export class Packer {
     };
     worker.on('error', onEnd);
     worker.on('exit', () => onEnd(new Error('The pack worker ended before its answer')));
-    // It must not keep a process from ending.
-    worker.unref();
     return worker;
   }
 
