@@ -2,7 +2,8 @@
  * Reads bytes through extents, and never hands out damaged ones.
  *
  * A chunk's checksum is verified when it is first read; what was verified is trusted to the page cache
- * from then on, or reading a database page by page would read 128 KiB for each.
+ * from then on, or reading a database page by page would read 128 KiB for each. What is in packs has
+ * their checksums, and parts of its chunk may have been removed: of that only the piece itself is read.
  */
 
 import { crc32 } from 'node:zlib';
@@ -49,7 +50,7 @@ export class ContentReader {
     const into = Buffer.alloc(length);
     for (const extent of extents) {
       const at = extent.offset - offset;
-      if (this.#verified.has(extent.pos)) {
+      if (this.#isTrusted(extent.pos)) {
         const bytes = await this.#log.read((extent.pos + extent.skip) as LogPos, extent.length);
         bytes.copy(into, at);
       } else {
@@ -62,7 +63,7 @@ export class ContentReader {
   }
 
   #readExtent(extent: Extent, into: Uint8Array, at: number): void {
-    if (this.#verified.has(extent.pos)) {
+    if (this.#isTrusted(extent.pos)) {
       this.#log.readSync((extent.pos + extent.skip) as LogPos, into, at, extent.length);
       return;
     }
@@ -74,6 +75,11 @@ export class ContentReader {
     this.#log.readSync(extent.pos, this.#scratch, 0, extent.chunkLength);
     this.#verify(extent, this.#scratch.subarray(0, extent.chunkLength));
     into.set(this.#scratch.subarray(extent.skip, extent.skip + extent.length), at);
+  }
+
+  /** True if the bytes need no checksum of their chunk. */
+  #isTrusted(pos: LogPos): boolean {
+    return this.#verified.has(pos) || this.#log.isPacked(segmentOf(pos));
   }
 
   #verify(extent: Extent, chunk: Uint8Array): void {
