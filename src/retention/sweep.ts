@@ -14,29 +14,20 @@ import type { ActorId, Ino, Revision } from '../shared/brands.ts';
 import { isDirectory } from '../shared/mode.ts';
 import { timeToMs } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
-import {
-  dentryHistoryDirKey,
-  dentryHistoryKey,
-  inodeKey,
-  prefixEnd,
-  Space,
-} from '../index/keys.ts';
+import { dentryHistoryDirKey, inodeKey, prefixEnd, Space } from '../index/keys.ts';
 import { EntryCursor, spaceRange } from '../index/entry-cursor.ts';
 import { decodePastDentry } from '../index/records.ts';
 import type { InodeRecord } from '../index/records.ts';
 import type { PurgedInode, PurgedName } from '../volume/promise-events.ts';
 import type { Volume } from '../volume/volume.ts';
 import type { VolumeHistory } from '../history/volume-history.ts';
-import { Commitments } from './commitments.ts';
-import { describeLife } from './content-intervals.ts';
-import type { Life } from './content-intervals.ts';
+import { Examiner } from './examiner.ts';
+import type { Finding } from './examiner.ts';
 import { findHorizon } from './horizon.ts';
 import { surveyInodes } from './inode-survey.ts';
-import type { SurveyedInode } from './inode-survey.ts';
 import { planRemoval, removesAnything } from './removal.ts';
 import type { Removal } from './removal.ts';
-import { judge } from './verdict.ts';
-import type { Verdict, VerdictInput } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 
 /** So much is removed in one event: a few milliseconds of the thread that serves. */
 const BATCH_INODES = 64;
@@ -50,14 +41,6 @@ export interface SweepOptions {
   readonly sessionEndedMs: number | undefined;
   /** Awaited now and then: whoever is served goes first. Rejects to stop in between. */
   readonly pause?: () => Promise<void>;
-}
-
-/** What a sweep finds about one inode. */
-export interface Finding {
-  readonly surveyed: SurveyedInode;
-  readonly life: Life;
-  readonly path: string;
-  readonly verdict: Verdict;
 }
 
 export interface SweepTotals {
@@ -74,7 +57,7 @@ export interface SweepTotals {
 export class Sweep {
   readonly #volume: Volume;
   readonly #options: SweepOptions;
-  readonly #commitments: Commitments;
+  readonly #examiner: Examiner;
   readonly #generation: number;
   readonly horizon: Revision;
   readonly #horizonTime: Time;
@@ -96,7 +79,7 @@ export class Sweep {
   ) {
     this.#volume = volume;
     this.#options = options;
-    this.#commitments = new Commitments(volume);
+    this.#examiner = new Examiner(volume, { ...options, horizon });
     this.#generation = volume.state.promises.generation;
     this.horizon = horizon;
     this.#horizonTime = horizonTime;
@@ -132,25 +115,13 @@ export class Sweep {
       ...(pause === undefined ? {} : { pause }),
     });
     for await (const surveyed of survey) {
-      const finding = this.examine(surveyed);
+      const finding = this.#examiner.examine(surveyed);
       this.#noteDue(finding.verdict);
       if (!removesAnything(finding.verdict)) continue;
       if (finding.verdict.isForgotten && (await this.#hasPastNames(surveyed.inode))) continue;
       this.#count(finding);
       yield finding;
     }
-  }
-
-  /** What becomes of one inode. */
-  examine(surveyed: SurveyedInode): Finding {
-    const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
-    const input = this.#inputOf(surveyed, life);
-    return {
-      surveyed,
-      life,
-      path: this.#commitments.pathOf(surveyed.inode),
-      verdict: judge(input),
-    };
   }
 
   /** Why it is refused, if it is; to be asked when all findings were counted. */
@@ -198,33 +169,6 @@ export class Sweep {
     const { bytes } = await planRemoval(this.#volume.index, subject);
     this.totals.bytes += bytes;
     return bytes;
-  }
-
-  #inputOf(surveyed: SurveyedInode, life: Life): VerdictInput {
-    const { inode } = surveyed;
-    const commitments = this.#commitments;
-    const { nowMs } = this.#options;
-    return {
-      life,
-      promisesOf: (version) => commitments.promisesOf(surveyed, version),
-      promisesSince: (revision) => commitments.promisesSince(surveyed, revision),
-      holds: commitments.holdsOf(inode),
-      pins: commitments.pinsOf(inode),
-      renewedMs: commitments.renewedMs(inode),
-      hasExpiredLive: this.#hasExpiredLive(life),
-      isOpen: inode.nlink === 0 && this.#volume.cuts.isOpen(inode.ino),
-      horizon: this.horizon,
-      nowMs,
-      graceMs: this.#volume.promiser.current.policy.graceMs,
-    };
-  }
-
-  /** The sweeper itself took the name away, and nobody else does in nobody's name. */
-  #hasExpiredLive({ inode, removed }: Life): boolean {
-    if (this.#options.sessionEndedMs === undefined || removed === undefined) return false;
-    const key = dentryHistoryKey(inode.parent, inode.name, removed.revision);
-    const value = this.#volume.index.get(key);
-    return value !== undefined && decodePastDentry(value).removedBy === SYSTEM_ACTOR;
   }
 
   #count({ verdict, life, surveyed }: Finding): void {
@@ -301,7 +245,7 @@ export class Sweep {
   async #purgeNames(options: Parameters<Sweep['apply']>[0]): Promise<void> {
     await this.#volume.flushed();
     const { index } = this.#volume;
-    const pins = this.#commitments.treePins.map(({ revision }) => revision);
+    const pins = this.#examiner.commitments.treePins.map(({ revision }) => revision);
     const cursor = new EntryCursor(index, spaceRange(Space.DENTRY_HISTORY));
     let names: PurgedName[] = [];
     const commit = async (): Promise<void> => {

@@ -1,0 +1,76 @@
+/**
+ * Looks at one inode as a sweep would: its life, what keeps each part of it, and what may go.
+ */
+
+import { SYSTEM_ACTOR } from '../shared/brands.ts';
+import type { Revision } from '../shared/brands.ts';
+import { dentryHistoryKey } from '../index/keys.ts';
+import { decodePastDentry } from '../index/records.ts';
+import type { Volume } from '../volume/volume.ts';
+import { Commitments } from './commitments.ts';
+import { describeLife } from './content-intervals.ts';
+import type { Life } from './content-intervals.ts';
+import type { SurveyedInode } from './inode-survey.ts';
+import { judge } from './verdict.ts';
+import type { Verdict, VerdictInput } from './verdict.ts';
+
+export interface Finding {
+  readonly surveyed: SurveyedInode;
+  readonly life: Life;
+  /** One char per byte. */
+  readonly path: string;
+  readonly verdict: Verdict;
+}
+
+export interface ExaminerOptions {
+  readonly nowMs: number;
+  /** undefined: the session is active. */
+  readonly sessionEndedMs: number | undefined;
+  readonly horizon: Revision;
+}
+
+/** As of one state of the volume's promises. */
+export class Examiner {
+  readonly commitments: Commitments;
+  readonly #volume: Volume;
+  readonly #options: ExaminerOptions;
+
+  constructor(volume: Volume, options: ExaminerOptions) {
+    this.#volume = volume;
+    this.#options = options;
+    this.commitments = new Commitments(volume);
+  }
+
+  examine(surveyed: SurveyedInode): Finding {
+    const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
+    const verdict = judge(this.#inputOf(surveyed, life));
+    return { surveyed, life, path: this.commitments.pathOf(surveyed.inode), verdict };
+  }
+
+  #inputOf(surveyed: SurveyedInode, life: Life): VerdictInput {
+    const { inode } = surveyed;
+    const commitments = this.commitments;
+    const { nowMs, horizon } = this.#options;
+    return {
+      life,
+      promisesOf: (version) => commitments.promisesOf(surveyed, version),
+      promisesSince: (revision) => commitments.promisesSince(surveyed, revision),
+      holds: commitments.holdsOf(inode),
+      pins: commitments.pinsOf(inode),
+      renewedMs: commitments.renewedMs(inode),
+      hasExpiredLive: this.#hasExpiredLive(life),
+      isOpen: inode.nlink === 0 && this.#volume.cuts.isOpen(inode.ino),
+      horizon,
+      nowMs,
+      graceMs: this.#volume.promiser.current.policy.graceMs,
+    };
+  }
+
+  /** The sweeper itself took the name away, and nobody else does in nobody's name. */
+  #hasExpiredLive({ inode, removed }: Life): boolean {
+    if (this.#options.sessionEndedMs === undefined || removed === undefined) return false;
+    const key = dentryHistoryKey(inode.parent, inode.name, removed.revision);
+    const value = this.#volume.index.get(key);
+    return value !== undefined && decodePastDentry(value).removedBy === SYSTEM_ACTOR;
+  }
+}
