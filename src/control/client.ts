@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import type { FsckReport } from '../fsck/report.ts';
 import { callJson, callStream, callText, pathWithQuery } from './http-client.ts';
 import type { StreamReply } from './http-client.ts';
+import { PromiseClient } from './promise-client.ts';
 import type {
   CompareReply,
   CreateRequest,
@@ -18,6 +19,7 @@ import type {
   HealthReply,
   LogReply,
   NodeInfo,
+  PathAt,
   RollbackReply,
   RollbackRequest,
   SessionInfo,
@@ -25,6 +27,7 @@ import type {
   UpgradeReply,
   VolumeInfo,
 } from './protocol.ts';
+import { sessionPath, volumePath } from './request-paths.ts';
 
 /** How long what waits for a drain, or walks a large tree, may take, in milliseconds. */
 const SLOW_TIMEOUT_MS = 300_000;
@@ -32,17 +35,14 @@ const SLOW_TIMEOUT_MS = 300_000;
 /** All of a log is read, however long it is, in milliseconds. */
 const FSCK_TIMEOUT_MS = 86_400_000;
 
-/** A path at a version: `at` is a version or a time as a person writes it, undefined is now. */
-export interface PathAt {
-  readonly path: string;
-  readonly at?: string | undefined;
-}
-
 export class ControlClient {
   readonly socketPath: string;
+  /** Tiers, checkpoints, holds, sweeps, the audit, usage. */
+  readonly promises: PromiseClient;
 
   constructor(socketPath: string) {
     this.socketPath = socketPath;
+    this.promises = new PromiseClient(socketPath);
   }
 
   async status(timeoutMs?: number): Promise<DaemonStatus> {
@@ -187,12 +187,4 @@ export class ControlClient {
   #stream<T>(path: string): Promise<StreamReply<T>> {
     return callStream({ socketPath: this.socketPath, method: 'GET', path });
   }
-}
-
-function sessionPath(session: string): string {
-  return `/v1/sessions/${encodeURIComponent(session)}`;
-}
-
-function volumePath(session: string): string {
-  return `${sessionPath(session)}/volume`;
 }

@@ -18,7 +18,7 @@ export const DEFAULT_REPLY_TIMEOUT_MS = 120_000;
 
 export interface CallOptions {
   readonly socketPath: string;
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
   readonly timeoutMs?: number | undefined;
@@ -115,7 +115,7 @@ function send(options: CallOptions): Promise<IncomingMessage> {
         method,
         path,
         agent: false,
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        headers: body === undefined ? {} : headersOf(body),
       },
       (reply) => {
         clearTimeout(timer);
@@ -129,6 +129,11 @@ function send(options: CallOptions): Promise<IncomingMessage> {
     });
     request.end(body);
   });
+}
+
+/** With its length: of a DELETE, node:http would send a body without saying so. */
+function headersOf(body: string): Record<string, string | number> {
+  return { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
 }
 
 function timeoutError({ method, path, timeoutMs }: CallOptions): SessfsError {

@@ -175,6 +175,29 @@ export interface SweepReply {
     | undefined;
 }
 
+/** What the automatic sweeps of a session came to, since the daemon started. */
+export interface SweepStatus {
+  /** When the last one ended that was not stopped by a problem, ISO; undefined: none yet. */
+  readonly last: string | undefined;
+  /** What that one removed. */
+  readonly versions: number;
+  readonly liveFiles: number;
+  readonly bytes: number;
+  /** What all of them removed. */
+  readonly removedVersions: number;
+  /** When the next thing is due, ISO; null if nothing is. */
+  readonly nextDue: string | null;
+  /** Why the last one removed nothing: the clock cannot be believed, or it would have been too much. */
+  readonly refusal: string | undefined;
+  /** Why the last one did not come to its end. */
+  readonly problem: string | undefined;
+}
+
+/** `DELETE /v1/checkpoints?name=` and `DELETE /v1/holds?name=` */
+export interface RemoveNameRequest {
+  readonly actor: ActorInfo;
+}
+
 /** `GET /v1/audit?limit=` and `?verify=1` */
 export interface AuditReply {
   readonly entries: readonly {

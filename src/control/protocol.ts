@@ -8,6 +8,7 @@
 import type { OperationStats } from '../fuse/message-stats.ts';
 import type { CutCause } from '../volume/cut-cause.ts';
 import type { VolumeStatus } from '../volume/store.ts';
+import type { SweepStatus } from './promise-protocol.ts';
 
 /** Paths travel in a request's head, and may have thousands of bytes: node:http gives it 16 KiB. */
 export const MAX_HEADER_BYTES = 1 << 20;
@@ -46,6 +47,8 @@ export interface SessionRecord {
   /** The operator wants it mounted: so it is again after a restart of the daemon. */
   readonly mounted: boolean;
   readonly options: SessionOptions;
+  /** Chosen when it was created: its volume knows better once it is made. Undefined: nobody chose one. */
+  readonly tier: string | undefined;
 }
 
 /**
@@ -80,6 +83,8 @@ export interface ServerInfo {
 
 export interface SessionInfo extends SessionRecord {
   readonly server: ServerInfo;
+  /** Undefined: none since the daemon started. */
+  readonly sweep: SweepStatus | undefined;
 }
 
 export interface DaemonStatus {
@@ -107,6 +112,14 @@ export interface CreateRequest {
   readonly mountPoint?: string;
   readonly owner?: { readonly uid: number; readonly gid: number };
   readonly options?: Partial<SessionOptions>;
+  /** Of its files; undefined is the default, "standard". */
+  readonly tier?: string;
+}
+
+/** A path at a version: `at` is a version or a time as a person writes it, undefined is now. */
+export interface PathAt {
+  readonly path: string;
+  readonly at?: string | undefined;
 }
 
 /** What a volume server tells of itself. */
@@ -123,7 +136,11 @@ export interface VolumeInfo {
   readonly readOnly: string | undefined;
   readonly inodes: number;
   readonly liveBytes: number;
+  /** Content that only the past has; what is shared counts for each. */
+  readonly historyBytes: number;
   readonly versions: number;
+  /** Names and attributes of moments before it may have been removed; 0: all are there. */
+  readonly horizon: number;
   readonly logBytes: number;
   /** The counters of the connection: messages by operation, and their time; undefined if not mounted. */
   readonly connection: unknown;
@@ -257,7 +274,9 @@ export interface VolumeMetrics {
   readonly readOnly: string | undefined;
   readonly inodes: number;
   readonly liveBytes: number;
+  readonly historyBytes: number;
   readonly versions: number;
+  readonly horizon: number;
   readonly logBytes: number;
   readonly cache: VolumeStatus['cache'];
   /** By operation; undefined if there is no connection to count on. */

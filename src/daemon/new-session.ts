@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import type { CreateRequest, SessionOptions, SessionRecord } from '../control/protocol.ts';
+import { parseTier } from '../policy/tier.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { prepareMountPoint } from './mount-point.ts';
 import type { MountPort } from './mount-port.ts';
@@ -45,6 +46,7 @@ export async function planSession(
     mountPoint,
     mounted: true,
     options,
+    tier: request.tier === undefined ? undefined : parseTier(request.tier),
   };
 }
 

@@ -99,6 +99,8 @@ function readRecord(path: string): SessionRecord {
     mountPoint: text('mountPoint'),
     mounted: fields['mounted'] === true,
     options: readOptions(fields['options']),
+    // Files from before there were tiers have none.
+    tier: fields['tier'] === undefined ? undefined : text('tier'),
   };
 }
 

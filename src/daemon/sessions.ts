@@ -74,7 +74,7 @@ export class Sessions {
   }
 
   describe(record: SessionRecord): SessionInfo {
-    return { ...record, server: this.server(record.id).info };
+    return { ...record, server: this.server(record.id).info, sweep: undefined };
   }
 
   /**

@@ -29,7 +29,9 @@ const VOLUME: VolumeMetrics = {
   readOnly: undefined,
   inodes: 1,
   liveBytes: 0,
+  historyBytes: 0,
   versions: 0,
+  horizon: 0,
   logBytes: 0,
   cache: { inode: NONE, name: NONE, region: NONE },
   operations: undefined,
@@ -54,6 +56,8 @@ function makeSession(server: Partial<ServerInfo>): SessionInfo {
       listVersions: false,
       driver: 'kernel',
     },
+    tier: undefined,
+    sweep: undefined,
     server: {
       state: 'active',
       pid: 2,

@@ -38,6 +38,7 @@ function makeRecord(change: Partial<SessionRecord> = {}): SessionRecord {
       listVersions: true,
       driver: 'fuse-native',
     },
+    tier: 'persistent',
     ...change,
   };
 }
