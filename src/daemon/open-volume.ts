@@ -16,6 +16,7 @@ import { pathOf } from '../mount/volume-file-system.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { WriterTable } from '../volume/writers.ts';
 import type { VolumeControl } from '../volume/store.ts';
+import { describePromises, explainFile, findTier } from '../retention/describe.ts';
 import { makeVolume } from '../volume/make-volume.ts';
 import { Volume } from '../volume/volume.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
@@ -84,6 +85,9 @@ export async function openVolume(
     clock,
     status: () => describeVolume(options, volume),
     pathOf: (ino) => pathOf(volume, ino),
+    findCheckpoint: (name) => volume.state.promises.checkpoints.get(name)?.at,
+    findTier: (ino) => findTier(volume, ino),
+    explain: (file) => explainFile(volume, file),
     nodeStore: new NodeMemory(join(dir, NODES_NAME), { isResumed }),
   });
   return {
@@ -105,9 +109,11 @@ function describeVolume(options: VolumeServerOptions, volume: Volume): object {
     session: options.sessionId,
     durable: { revision: status.durableRevision, time: timeToIso(status.durableTime) },
     readOnly: status.readOnly ?? null,
+    promises: describePromises(volume),
     usage: {
       inodes: status.inodes,
       liveBytes: status.liveBytes,
+      historyBytes: status.historyBytes,
       versions: status.versions,
       logBytes: status.logBytes,
     },

@@ -6,6 +6,7 @@ import { ROOT_INO } from '../shared/brands.ts';
 import type { ActorId, Ino, Name, Revision } from '../shared/brands.ts';
 import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
+import { isDirectory } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
 import type { Time } from '../shared/time.ts';
 import { hashKey } from '../index/keys.ts';
@@ -43,6 +44,8 @@ export class VolumeHistory implements History {
   readonly #moments: Moments;
   readonly #rollbacks: Rollbacks;
   readonly #hashing: Hashing = new Map();
+  /** What the last moment that was looked at lacks. */
+  #missing: { key: string; paths: Promise<readonly { readonly path: string }[]> } | undefined;
   readonly #directories: Memo<DirectoryLineage>;
   readonly #files: Memo<FileHistory | undefined>;
 
@@ -190,6 +193,33 @@ export class VolumeHistory implements History {
       position = extent.offset + extent.length;
     }
     return want === 'hole' ? position : undefined;
+  }
+
+  /** Every file below a directory at a revision whose content retention has removed. */
+  async listMissing(dir: Ino, at: Revision): Promise<readonly { readonly path: string }[]> {
+    const { purgeDigest, revision } = this.#volume.state;
+    // Nothing was ever removed, or nothing can have been yet.
+    if (purgeDigest === '' || at === revision) return [];
+    const key = `${dir} ${at} ${purgeDigest}`;
+    if (this.#missing?.key !== key) {
+      this.#missing = { key, paths: this.#findMissing(dir, at) };
+      this.#missing.paths.catch(() => (this.#missing = undefined));
+    }
+    return this.#missing.paths;
+  }
+
+  async #findMissing(dir: Ino, at: Revision): Promise<{ readonly path: string }[]> {
+    const missing: { path: string }[] = [];
+    const waiting = [{ ino: dir, path: '' }];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      for (const { ino, name } of await this.#asOf.listNames(next.ino, at)) {
+        const node = await this.#asOf.findNode(ino, at);
+        const path = next.path === '' ? name : `${next.path}/${name}`;
+        if (node?.isGone === true) missing.push({ path });
+        else if (node !== undefined && isDirectory(node.mode)) waiting.push({ ino, path });
+      }
+    }
+    return missing.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   async hash(ino: Ino, at: Revision): Promise<string> {

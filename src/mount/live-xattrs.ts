@@ -5,19 +5,29 @@
  */
 
 import type { VolumeHistory } from '../history/volume-history.ts';
+import { ROOT_INO } from '../shared/brands.ts';
 import type { Ino } from '../shared/brands.ts';
+import { TIERS } from '../policy/tier.ts';
 import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
 import { isRegular } from '../shared/mode.ts';
 import type { InodeRecord } from '../index/records.ts';
+import { removeXattr, setXattr } from '../volume/attributes.ts';
 import { getInode } from '../volume/names.ts';
+import { tierNumber } from '../volume/promiser.ts';
+import type { Caller } from '../volume/store.ts';
 import type { Volume } from '../volume/volume.ts';
 import { lineageOf } from './versions-past.ts';
 import { findHash } from './versions-xattrs.ts';
 
 const OWN_PREFIX = 'user.sessfs.';
+/** The one of ours that can be set. */
+const TIER = 'user.sessfs.tier';
 /** Mode bits say all that there is: no access control lists. */
 const ACL_PREFIX = 'system.';
+
+const isReserved = (name: string): boolean =>
+  name.startsWith(ACL_PREFIX) || name.startsWith(OWN_PREFIX);
 
 export class LiveXattrs {
   readonly #volume: Volume;
@@ -28,11 +38,41 @@ export class LiveXattrs {
     this.#history = history;
   }
 
-  /** @throws {FsError} EOPNOTSUPP For a name that cannot be set. */
-  checkWritable(name: string): void {
-    if (name.startsWith(ACL_PREFIX) || name.startsWith(OWN_PREFIX)) {
-      throw new FsError(Errno.EOPNOTSUPP);
+  /**
+   * Sets what a user may set; the tier is an event of its own.
+   *
+   * @throws {FsError} EOPNOTSUPP For a name that cannot be set; EINVAL For no tier; ENODATA, EEXIST
+   */
+  set(
+    caller: Caller,
+    ino: Ino,
+    xattr: { readonly name: string; readonly value: Uint8Array; readonly flags: number },
+  ): void {
+    if (xattr.name === TIER) this.#setTier(caller, ino, Buffer.from(xattr.value).toString());
+    else if (isReserved(xattr.name)) throw new FsError(Errno.EOPNOTSUPP);
+    else setXattr(this.#volume, caller, ino, xattr);
+  }
+
+  /** @throws {FsError} EOPNOTSUPP, ENODATA */
+  remove(caller: Caller, ino: Ino, name: string): void {
+    if (name === TIER) this.#setTier(caller, ino, undefined);
+    else if (isReserved(name)) throw new FsError(Errno.EOPNOTSUPP);
+    else removeXattr(this.#volume, caller, ino, name);
+  }
+
+  #setTier(caller: Caller, ino: Ino, text: string | undefined): void {
+    const inode = getInode(this.#volume, ino);
+    const tier = text === undefined ? undefined : TIERS.find((known) => known === text.trim());
+    if (text !== undefined && tier === undefined) throw new FsError(Errno.EINVAL, 'no such tier');
+    if (ino === ROOT_INO) {
+      if (tier === undefined) throw new FsError(Errno.EOPNOTSUPP, 'a session has a tier');
+      const policy = this.#volume.promiser.currentText;
+      const sessionTier = tierNumber(tier);
+      this.#volume.commit({ kind: 'policy', sessionTier, text: policy }, caller);
+      return;
     }
+    if (tier === undefined && inode.tier === 0) throw new FsError(Errno.ENODATA);
+    this.#volume.commit({ kind: 'tier', ino, tier: tierNumber(tier) }, caller);
   }
 
   /** @throws {FsError} EOPNOTSUPP For access control lists. */
@@ -48,7 +88,7 @@ export class LiveXattrs {
       case 'revision':
         return this.#findRevision(inode);
       case 'tier':
-        return Buffer.from('standard');
+        return Buffer.from(this.#volume.promiser.resolveInode(inode).tier);
       case 'hash': {
         if (!isRegular(inode.mode)) return undefined;
         const hash = await findHash(this.#history, inode.ino, this.#volume.state.revision);

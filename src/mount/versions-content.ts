@@ -89,7 +89,7 @@ export class VersionsContent {
 
   async #makeIndex(node: IndexNode): Promise<Buffer> {
     const past = await this.#past.find(node);
-    const layout = past?.file && layOutIndex(node.path, past.file);
+    const layout = past?.file && layOutIndex(node.path, past.file, await past.listKept());
     if (past?.file === undefined || layout?.digest !== node.digest) {
       throw new FsError(Errno.ESTALE, 'index.json of a history that went on');
     }

@@ -11,9 +11,10 @@ import { createHash } from 'node:crypto';
 import type { Actor, FileHistory, Version } from '../history/store.ts';
 import type { Name } from '../shared/brands.ts';
 import { isUtf8Name, nameToText } from '../shared/names.ts';
-import { timeToIso } from '../shared/time.ts';
+import { timeFromMs, timeToIso } from '../shared/time.ts';
 import { versionName } from './version-names.ts';
 import { lineageOf } from './versions-past.ts';
+import type { KeptVersion } from './versions-past.ts';
 
 /** What is known of a file's index before any content was hashed. */
 export interface IndexLayout {
@@ -32,14 +33,22 @@ const NO_HASH = '"sha256": null';
  * Lays out the index of a file.
  *
  * @param path From the directory of the `.versions`, the file's name last.
+ * @param kept What is promised of its versions, as far as that is known.
  */
-export function layOutIndex(path: readonly Name[], file: FileHistory): IndexLayout {
+export function layOutIndex(
+  path: readonly Name[],
+  file: FileHistory,
+  kept: readonly KeptVersion[],
+): IndexLayout {
   const name = path.at(-1) ?? ('' as Name);
+  const keptByVersion = new Map(kept.map((each) => [`${each.ino} ${each.revision}`, each]));
   const index = {
     ...describeName(name),
     path: nameToText(path.join('/')),
     lineage: lineageOf(file),
-    versions: file.versions.map((version) => describeVersion(name, version)),
+    versions: file.versions.map((version) =>
+      describeVersion(name, version, keptByVersion.get(`${version.ino} ${version.revision}`)),
+    ),
     removed: file.removed
       ? {
           revision: file.removed.revision,
@@ -81,7 +90,11 @@ export function describeActor(actor: Actor): Record<string, unknown> {
   };
 }
 
-function describeVersion(file: Name, version: Version): Record<string, unknown> {
+function describeVersion(
+  file: Name,
+  version: Version,
+  kept: KeptVersion | undefined,
+): Record<string, unknown> {
   return {
     revision: version.revision,
     ...describeName(versionName(file, version)),
@@ -94,10 +107,14 @@ function describeVersion(file: Name, version: Version): Record<string, unknown> 
     sha256: BLANK_HASH,
     actor: describeActor(version.actor),
     cause: version.cause,
-    keptUntil: null,
-    why: null,
+    // null is for ever; a version is never kept without a reason.
+    keptUntil: kept === undefined ? null : untilToIso(kept.keptUntilMs),
+    why: kept?.why ?? null,
   };
 }
+
+const untilToIso = (ms: number): string | null =>
+  Number.isFinite(ms) ? timeToIso(timeFromMs(ms)) : null;
 
 /** A name in JSON; its bytes besides where they are not UTF-8. */
 function describeName(name: Name): { name: string; nameBytes?: string } {

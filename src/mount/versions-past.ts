@@ -36,11 +36,27 @@ export interface VersionsHistory extends History {
   listMissing?(dir: Ino, at: Revision): Promise<readonly MissingContent[]>;
 }
 
+/** What is promised of one version. */
+export interface KeptVersion {
+  readonly ino: Ino;
+  readonly revision: Revision;
+  /** Milliseconds since 1970; Infinity is for ever. */
+  readonly keptUntilMs: number;
+  /** As a sentence, the strongest reason. */
+  readonly why: string;
+  readonly tier: string;
+}
+
+/** Tells what is promised of each version of a file. */
+export type ExplainKept = (file: FileHistory) => Promise<readonly KeptVersion[]>;
+
 export interface Past extends PastPath {
   /** Set if the name is or was a directory's. */
   readonly lineage: DirectoryLineage | undefined;
   /** Set if the name is or was a file's; its versions as orderVersions gives them. */
   readonly file: FileHistory | undefined;
+  /** Until when its versions are kept; none if nobody can tell. Asked for once. */
+  readonly listKept: () => Promise<readonly KeptVersion[]>;
 }
 
 /** Each may hold the versions of one file: 10,000 of them are some megabytes. */
@@ -52,6 +68,7 @@ const READ_ONLY_PERMISSIONS = 0o555;
 export class PastFinder {
   readonly #history: VersionsHistory;
   readonly #pathOf: ((dir: Ino) => readonly Name[] | undefined) | undefined;
+  readonly #explain: ExplainKept | undefined;
   readonly #remembered = new Map<string, Promise<Past | undefined>>();
   #rememberedAt: Revision | undefined;
 
@@ -59,7 +76,9 @@ export class PastFinder {
   constructor(options: {
     history: VersionsHistory;
     pathOf?: ((dir: Ino) => readonly Name[] | undefined) | undefined;
+    explain?: ExplainKept | undefined;
   }) {
+    this.#explain = options.explain;
     this.#history = options.history;
     this.#pathOf = options.pathOf;
   }
@@ -147,7 +166,7 @@ export class PastFinder {
     const name = where.path.at(-1);
     if (name === undefined) {
       const lineage = await this.#history.findLineage(where.dir);
-      return { dir: where.dir, path: where.path, lineage, file: undefined };
+      return { dir: where.dir, path: where.path, lineage, file: undefined, listKept: keepsNothing };
     }
     const parent = await this.find(parentOf(where));
     if (parent?.lineage === undefined) return undefined;
@@ -155,7 +174,13 @@ export class PastFinder {
     const file = await this.#history.findFileHistory(parent.lineage, name);
     if (lineage === undefined && file === undefined) return undefined;
     const ordered = file && { ...file, versions: orderVersions(file.versions, file.liveIno) };
-    return { dir: where.dir, path: where.path, lineage, file: ordered };
+    let kept: Promise<readonly KeptVersion[]> | undefined;
+    const explain = this.#explain;
+    const listKept = (): Promise<readonly KeptVersion[]> => {
+      kept ??= ordered && explain ? explain(ordered) : keepsNothing();
+      return kept;
+    };
+    return { dir: where.dir, path: where.path, lineage, file: ordered, listKept };
   }
 
   async #findByPath(past: Past, at: Revision): Promise<Ino | undefined> {
@@ -211,6 +236,8 @@ export class PastFinder {
     return removed !== undefined && compareTime(removed, newest) > 0 ? removed : newest;
   }
 }
+
+const keepsNothing = (): Promise<readonly KeptVersion[]> => Promise.resolve([]);
 
 /** The name of a file's history: the number of the first inode that is in it. */
 export function lineageOf(file: FileHistory): string {

@@ -39,7 +39,7 @@ import type { FileNode } from './versions-content.ts';
 import { layOutIndex } from './versions-index.ts';
 import { PastInodes } from './versions-inodes.ts';
 import { PastFinder, lineageOf } from './versions-past.ts';
-import type { Past, VersionsHistory } from './versions-past.ts';
+import type { ExplainKept, Past, VersionsHistory } from './versions-past.ts';
 import { renderStatus } from './versions-status.ts';
 import { findXattr, listXattrs } from './versions-xattrs.ts';
 import { VirtualListings } from './virtual-listings.ts';
@@ -52,6 +52,7 @@ import type {
   NodeStore,
   PastNode,
   TextNode,
+  VersionNode,
   VirtualNode,
 } from './virtual-nodes.ts';
 
@@ -66,6 +67,10 @@ export interface VersionsTreeOptions {
    * path. Without it, only what the directory's lineage tells.
    */
   readonly pathOf?: (dir: Ino) => readonly Name[] | undefined;
+  /** What is promised of each version of a file; without it `index.json` does not tell. */
+  readonly explain?: ExplainKept;
+  /** The tier of a file as it is now. */
+  readonly findTier?: (ino: Ino) => string | undefined;
   /** For open files and working directories in here to outlive this server. */
   readonly nodeStore?: NodeStore;
 }
@@ -198,7 +203,8 @@ export class VersionsTree {
   async getxattr(nodeid: NodeId, name: string): Promise<Uint8Array | undefined> {
     const node = this.#nodes.get(nodeid);
     if (node.kind !== 'version' && node.kind !== 'moment') return undefined;
-    return findXattr(node, await this.#findInode(node), { name, history: this.#history });
+    const inode = await this.#findInode(node);
+    return findXattr(node, inode, { name, history: this.#history, tier: () => this.#tierOf(node) });
   }
 
   async listxattr(nodeid: NodeId): Promise<string[]> {
@@ -322,6 +328,15 @@ export class VersionsTree {
     }
   }
 
+  /** What the version that a node shows was promised. */
+  async #tierOf(node: MomentNode | VersionNode): Promise<string | undefined> {
+    if (node.kind === 'moment') return this.#options.findTier?.(node.ino);
+    const past = await this.#past.find(node);
+    const { ino, revision } = node.version;
+    const kept = await past?.listKept();
+    return kept?.find((each) => each.ino === ino && each.revision === revision)?.tier;
+  }
+
   /** The inode behind a node of the past, as it was. */
   async #findInode(node: VirtualNode): Promise<Node | undefined> {
     if (node.kind !== 'moment' && node.kind !== 'version') return undefined;
@@ -393,7 +408,7 @@ export class VersionsTree {
 
   async #makeIndex(past: Past): Promise<IndexNode> {
     const file = past.file ?? { versions: [], liveIno: undefined, removed: undefined };
-    const { digest, sizeBytes } = layOutIndex(past.path, file);
+    const { digest, sizeBytes } = layOutIndex(past.path, file, await past.listKept());
     const above = await this.#past.ownershipOf(past);
     const last = file.versions.at(-1);
     // It tells hashes and commands: only who could read the file may read it.

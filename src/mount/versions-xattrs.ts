@@ -14,8 +14,6 @@ import type { MomentNode, VersionNode } from './virtual-nodes.ts';
 
 const PREFIX = 'user.sessfs.';
 const VERSION_XATTRS = ['revision', 'lineage', 'tier', 'hash', 'cause', 'actor'];
-/** Until promises exist, every file has this one. */
-const DEFAULT_TIER = 'standard';
 
 /** @param inode The inode as it was; undefined if that revision removed it. */
 export function listXattrs(node: MomentNode | VersionNode, inode: Node | undefined): string[] {
@@ -24,20 +22,26 @@ export function listXattrs(node: MomentNode | VersionNode, inode: Node | undefin
   return [...own, ...VERSION_XATTRS.map((name) => PREFIX + name)];
 }
 
+export interface TellOptions {
+  readonly name: string;
+  readonly history: Pick<History, 'hash'>;
+  readonly tier: () => Promise<string | undefined>;
+}
+
 const WITHOUT_HASH: ReadonlySet<number> = new Set([Errno.ENODATA, Errno.EFBIG]);
 
 /** @returns undefined if it has none of this name, or its content, and with it the hash, is gone. */
 export async function findXattr(
   node: MomentNode | VersionNode,
   inode: Node | undefined,
-  options: { name: string; history: Pick<History, 'hash'> },
+  options: TellOptions,
 ): Promise<Uint8Array | undefined> {
-  const { name, history } = options;
+  const { name } = options;
   if (!name.startsWith(PREFIX)) return inode?.xattrs.get(name);
   const text =
     node.kind === 'version'
-      ? await describeVersion(node, name.slice(PREFIX.length), history)
-      : await describeMoment(node, inode, { name: name.slice(PREFIX.length), history });
+      ? await describeVersion(node, { ...options, name: name.slice(PREFIX.length) })
+      : await describeMoment(node, inode, { ...options, name: name.slice(PREFIX.length) });
   return text === undefined ? undefined : Buffer.from(text);
 }
 
@@ -56,8 +60,7 @@ export async function findHash(
 
 async function describeVersion(
   node: VersionNode,
-  name: string,
-  history: Pick<History, 'hash'>,
+  { name, history, tier }: TellOptions,
 ): Promise<string | undefined> {
   const { version } = node;
   switch (name) {
@@ -66,7 +69,7 @@ async function describeVersion(
     case 'lineage':
       return node.lineage;
     case 'tier':
-      return DEFAULT_TIER;
+      return tier();
     case 'hash':
       return findHash(history, version.ino, version.revision);
     case 'cause':
@@ -81,14 +84,14 @@ async function describeVersion(
 async function describeMoment(
   node: MomentNode,
   inode: Node | undefined,
-  options: { name: string; history: Pick<History, 'hash'> },
+  options: TellOptions,
 ): Promise<string | undefined> {
   if (inode === undefined || !isRegular(inode.mode)) return undefined;
   switch (options.name) {
     case 'revision':
       return String(inode.contentRevision);
     case 'tier':
-      return DEFAULT_TIER;
+      return options.tier();
     case 'hash':
       return findHash(options.history, node.ino, node.at);
     default:

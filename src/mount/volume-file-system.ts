@@ -29,7 +29,7 @@ import { isDirectory, isMknodType, S_IALLUGO } from '../shared/mode.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../shared/mode.ts';
 import { NAME_MAX_BYTES } from '../shared/names.ts';
 import type { InodeRecord } from '../index/records.ts';
-import { removeXattr, setAttributes, setXattr } from '../volume/attributes.ts';
+import { setAttributes } from '../volume/attributes.ts';
 import type { AttributeChange } from '../volume/attributes.ts';
 import {
   allocateFile,
@@ -193,8 +193,7 @@ export class VolumeFileSystem implements FileSystem {
 
   setxattr(req: Request, nodeid: NodeId, name: string, value: Uint8Array, flags: number): void {
     checkLive(nodeid);
-    this.#xattrs.checkWritable(name);
-    setXattr(this.#volume, req, inoOf(nodeid), { name, value, flags });
+    this.#xattrs.set(req, inoOf(nodeid), { name, value, flags });
   }
 
   getxattr(
@@ -213,8 +212,7 @@ export class VolumeFileSystem implements FileSystem {
 
   removexattr(req: Request, nodeid: NodeId, name: string): void {
     checkLive(nodeid);
-    this.#xattrs.checkWritable(name);
-    removeXattr(this.#volume, req, inoOf(nodeid), name);
+    this.#xattrs.remove(req, inoOf(nodeid), name);
   }
 
   // --- open files ---------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ describe('fillInIndex', () => {
     };
     const versions = [version, { ...version, revision: 5 as Revision }];
     const file = { versions, liveIno: undefined, removed: undefined };
-    const layout = layOutIndex(['dir' as Name, evil as Name], file);
+    const layout = layOutIndex(['dir' as Name, evil as Name], file, []);
     const filled = fillInIndex(layout, [undefined, 'a'.repeat(64)]);
     expect(filled.length).toBe(layout.sizeBytes);
     const index = JSON.parse(filled.toString());

@@ -118,7 +118,7 @@ describe('the versions of a file', () => {
     }
     expect(told.get('user.sessfs.revision')).toBe('2');
     expect(told.get('user.sessfs.lineage')).toBe('2');
-    expect(told.get('user.sessfs.tier')).toBe('standard');
+    expect(told.get('user.sessfs.tier')).toBe('persistent');
     expect(told.get('user.sessfs.cause')).toBe('interval');
     expect(told.get('user.sessfs.hash')).toMatch(/^2cf24dba5fb0a30e26e83b2ac5b9e29e/);
     expect(JSON.parse(told.get('user.sessfs.actor') ?? '')).toMatchObject({ label: 'agent-1' });
@@ -227,6 +227,16 @@ describe('index.json', () => {
     expect(index.removed).toMatchObject({ revision: 3, actor: { label: 'agent-1' } });
   });
 
+  it('tells until when each version is kept, and why', async () => {
+    t.history.write('a', '1');
+    t.history.write('a', '2');
+    const { versions } = JSON.parse(await t.cat('a/index.json'));
+    expect(versions).toMatchObject([
+      { keptUntil: '2027-01-02T00:00:00.000000000Z', why: 'daily version of tier persistent' },
+      { keptUntil: null, why: 'daily version of tier persistent' },
+    ]);
+  });
+
   it('can be read by whoever could read the file', async () => {
     t.history.write('secret', '1', { mode: 0o600 });
     expect((await t.at('secret/index.json')).attr.mode).toBe(0o100400);
@@ -240,7 +250,7 @@ describe('.status.json', () => {
     expect(status.earliest).toEqual({ revision: 1, time: '2026-11-22T10:00:00.000000000Z' });
     expect(status.latest).toEqual({ revision: 2, time: '2026-11-22T10:01:00.000000000Z' });
     expect(status.durable).toEqual({ revision: 1 });
-    expect(status.promises[0].versions).toBe('all, until the session is deleted');
+    expect(status.promises).toEqual({ tier: 'persistent' });
   });
 
   it('is a snapshot for whoever has it, and fresh for whoever looks', async () => {

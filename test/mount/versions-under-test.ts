@@ -99,7 +99,18 @@ export class TreeUnderTest {
       history: this.history,
       clock: this.history.clock,
       findCheckpoint: (name) => this.checkpoints.get(name) as Revision | undefined,
-      status: () => ({ durable: { revision: 1 } }),
+      status: () => ({ durable: { revision: 1 }, promises: { tier: 'persistent' } }),
+      findTier: () => 'standard',
+      explain: (file) =>
+        Promise.resolve(
+          file.versions.map(({ ino, revision }) => ({
+            ino,
+            revision,
+            keptUntilMs: revision === 2 ? Date.UTC(2027, 0, 2) : Infinity,
+            why: 'daily version of tier persistent',
+            tier: 'persistent',
+          })),
+        ),
       pathOf: (dir) => this.history.pathOf(dir),
     });
   }
