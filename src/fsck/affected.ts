@@ -5,9 +5,6 @@
  * in a place where no record can be read is still good if its own checksum says so.
  */
 
-import { crc32 } from 'node:zlib';
-import fs from 'node:fs';
-
 import type { Extent } from '../index/extents.ts';
 import type { Index } from '../index/index.ts';
 import { Space, inodeKey, versionKey } from '../index/keys.ts';
@@ -21,6 +18,8 @@ import { nameToText } from '../shared/names.ts';
 import { EntryCursor, spaceRange } from '../index/entry-cursor.ts';
 import { Listed } from './report.ts';
 import type { AffectedContent } from './report.ts';
+import { SlotSource } from './slot-source.ts';
+import type { LogPlace } from './slot-source.ts';
 import type { Slot } from './slots.ts';
 
 /** A place in the log, from `start` up to `end`. */
@@ -35,6 +34,12 @@ const MAX_DEPTH = 4096;
 const MAX_VERSIONS = 100;
 const LISTED_AFFECTED = 10_000;
 
+/** Where to look whether something can be read after all. */
+export interface CheckedLog {
+  readonly place: LogPlace;
+  readonly slots: readonly Slot[];
+}
+
 interface Piece {
   readonly ino: Ino;
   readonly extent: Extent;
@@ -44,13 +49,13 @@ interface Piece {
 
 export async function findAffected(
   index: Index,
-  slots: readonly Slot[],
+  log: CheckedLog,
   ranges: readonly DamagedRange[],
 ): Promise<Listed<AffectedContent>> {
   const found = new Listed<AffectedContent>(LISTED_AFFECTED);
   if (ranges.length === 0) return found;
   const sorted = ranges.toSorted((a, b) => a.start - b.start);
-  const reader = new ChunkReader(slots);
+  const reader = new ChunkReader(log);
   let last: { piece: Piece; length: number } | undefined;
   const finish = async (): Promise<void> => {
     if (last !== undefined) found.add(await describe(index, last.piece, last.length));
@@ -145,27 +150,34 @@ function pathOf(index: Index, inode: InodeRecord | undefined): string {
 }
 
 class ChunkReader {
-  readonly #slots: readonly Slot[];
-  #open: { id: number; fd: number } | undefined;
+  readonly #log: CheckedLog;
+  #open: { id: number; source: SlotSource | undefined } | undefined;
 
-  constructor(slots: readonly Slot[]) {
-    this.#slots = slots;
+  constructor(log: CheckedLog) {
+    this.#log = log;
   }
 
   isReadable(extent: Extent): boolean {
-    const slot = this.#slots[segmentOf(extent.pos)];
-    if (slot?.source === undefined || extent.chunkLength > DATA_CHUNK_BYTES) return false;
+    const slot = this.#log.slots[segmentOf(extent.pos)];
+    if (slot === undefined || extent.chunkLength > DATA_CHUNK_BYTES) return false;
     if (this.#open?.id !== slot.id) {
       this.close();
-      this.#open = { id: slot.id, fd: fs.openSync(slot.source, 'r') };
+      this.#open = { id: slot.id, source: SlotSource.open(this.#log.place, slot) };
     }
-    const bytes = Buffer.allocUnsafe(extent.chunkLength);
-    const count = fs.readSync(this.#open.fd, bytes, 0, bytes.length, offsetOf(extent.pos));
-    return count === bytes.length && crc32(bytes) === extent.crc;
+    const { source } = this.#open;
+    if (source === undefined) return false;
+    // What is packed has other checksums, and parts of the chunk may have been removed.
+    if (source.packed !== undefined) {
+      const start = offsetOf(extent.pos) + extent.skip;
+      const [part] = source.aliveParts(start, start + extent.length);
+      const isWhole = part?.[0] === start && part[1] === start + extent.length;
+      return isWhole && source.readContent(Buffer.alloc(extent.length), start);
+    }
+    return source.holds(Buffer.alloc(extent.chunkLength), offsetOf(extent.pos), extent.crc);
   }
 
   close(): void {
-    if (this.#open !== undefined) fs.closeSync(this.#open.fd);
+    this.#open?.source?.close();
     this.#open = undefined;
   }
 }

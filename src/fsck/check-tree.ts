@@ -38,6 +38,7 @@ interface Totals {
   inodes: number;
   live: number;
   liveBytes: number;
+  historyBytes: number;
   versions: number;
 }
 
@@ -48,7 +49,13 @@ export async function checkTree(options: TreeCheck): Promise<{ inodes: number }>
 
 class Check {
   readonly #options: TreeCheck;
-  readonly #totals: Totals = { inodes: 0, live: 0, liveBytes: 0, versions: 0 };
+  readonly #totals: Totals = {
+    inodes: 0,
+    live: 0,
+    liveBytes: 0,
+    historyBytes: 0,
+    versions: 0,
+  };
   readonly #uncut: Set<Ino>;
   readonly #rooted = new Set<Ino>([ROOT_INO]);
 
@@ -67,11 +74,25 @@ class Check {
     }
     this.#compareTotal('inodes', this.#totals.live, meta.inodes);
     this.#compareTotal('liveBytes', this.#totals.liveBytes, meta.liveBytes);
+    await this.#countHistory();
+    this.#compareTotal('historyBytes', this.#totals.historyBytes, meta.historyBytes);
     this.#compareTotal('versions', this.#totals.versions, meta.versions);
     for (const ino of this.#uncut) {
       this.#add(`Inode ${ino} is said to have changed since its last version, and it is not live`);
     }
     return { inodes: this.#totals.inodes };
+  }
+
+  /** What extents of the past hold. */
+  async #countHistory(): Promise<void> {
+    const pieces = new EntryCursor(this.#options.index, spaceRange(Space.REGION_HISTORY));
+    for (await pieces.next(); !pieces.isDone; await advance(pieces)) {
+      const region = pieces.key.readUInt32BE(7);
+      for (const { length } of this.#decode(pieces, () => decodeRegion(pieces.value, region)) ??
+        []) {
+        this.#totals.historyBytes += length;
+      }
+    }
   }
 
   /** Each inode with its names (as a directory), its extents and its versions. */
@@ -124,6 +145,7 @@ class Check {
     const hasChanged = contentRevision > cutRevision && contentRevision > born;
     const isUncut = this.#uncut.delete(ino);
     if (nlink === 0) {
+      this.#totals.historyBytes += inode.allocated;
       if (isUncut) this.#uncut.add(ino);
       return;
     }
@@ -316,7 +338,11 @@ class Check {
     return Math.min(WINDOW_INODES, Math.max(1, this.#options.meta.nextIno - first));
   }
 
-  #compareTotal(name: 'inodes' | 'liveBytes' | 'versions', counted: number, said: number): void {
+  #compareTotal(
+    name: 'inodes' | 'liveBytes' | 'historyBytes' | 'versions',
+    counted: number,
+    said: number,
+  ): void {
     if (counted !== said) this.#add(`The state record has ${name} ${said}, counted ${counted}`);
   }
 

@@ -10,16 +10,17 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
-import { DiskFile } from '../log/byte-source.ts';
 import { nodeDisk } from '../log/disk.ts';
 import { findLastRecord } from '../log/last-record.ts';
 import type { FoundRecord } from '../log/last-record.ts';
 import type { LogRecord } from '../log/record.ts';
 import { makeLogPos, segmentOf } from '../log/segment.ts';
 import { SyncedFile } from '../log/synced-mark.ts';
+import { loadZstd } from '../log/zstd.ts';
 import type { Ino, LogPos } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { findAffected } from './affected.ts';
+import { checkPacks } from './check-packs.ts';
 import { checkTree } from './check-tree.ts';
 import { compareIndexes } from './compare-index.ts';
 import type { DataDamage, Loss, WalkOptions, WalkResult } from './damage.ts';
@@ -29,6 +30,8 @@ import { Listed } from './report.ts';
 import type { AffectedContent, FsckReport, Problem, Progress } from './report.ts';
 import { Replayed, copyIndex, loadIndex } from './scratch.ts';
 import type { OpenedIndex } from './scratch.ts';
+import { SlotSource } from './slot-source.ts';
+import type { LogPlace } from './slot-source.ts';
 import { readSlots } from './slots.ts';
 import type { Slot } from './slots.ts';
 import { walkLog } from './walk-log.ts';
@@ -106,8 +109,10 @@ class Check {
   }
 
   async run(): Promise<Checked> {
-    const { volumeDir, volumeId, entries } = this.#options;
-    const logDir = join(volumeDir, 'log');
+    const { volumeId, entries } = this.#options;
+    const place = this.#place;
+    const { logDir } = place;
+    await loadZstd();
     await this.#openIndex();
     const isServed = entries !== undefined;
     const first = readSlots(logDir, volumeId, 0);
@@ -123,7 +128,7 @@ class Check {
     this.#replayed = await Replayed.open(this.#replayedDir, volumeId, isLenient);
     const total = slots.reduce((sum, slot) => sum + slot.size, 0);
     const walk = await walkLog({
-      volumeId,
+      place,
       slots,
       synced: Math.max(synced, reach?.revision ?? 0),
       reach,
@@ -136,6 +141,7 @@ class Check {
         this.#options.onProgress?.('reading the log', this.#bytesDone, total);
       },
     });
+    await checkPacks(place, (problem) => this.#notes.push(problem));
     await this.#compare();
     await this.#tryIndex(() => this.#checkTree());
     return this.#conclude(walk, slots, stray);
@@ -144,6 +150,11 @@ class Check {
   async close(): Promise<void> {
     await this.#real?.index.close();
     await this.#replayed?.close();
+  }
+
+  get #place(): LogPlace {
+    const { volumeDir, volumeId } = this.#options;
+    return { logDir: join(volumeDir, 'log'), volumeId };
   }
 
   async #openIndex(): Promise<void> {
@@ -178,7 +189,7 @@ class Check {
     const mark = new SyncedFile(nodeDisk, join(volumeDir, 'log'), volumeId);
     const marked = mark.find()?.revision ?? 0;
     mark.close();
-    return Math.max(marked, findLast(slots)?.synced ?? 0);
+    return Math.max(marked, findLast(this.#place, slots)?.synced ?? 0);
   }
 
   /** Where the log has to go, if the index goes on behind its end and means it. */
@@ -187,7 +198,7 @@ class Check {
     if (meta === undefined) return undefined;
     const reach = { pos: meta.next, revision: meta.applied };
     if (this.#options.entries !== undefined) return reach;
-    const last = findLast(slots);
+    const last = findLast(this.#place, slots);
     const lastRevision = last?.record.revision ?? 0;
     if (meta.applied <= lastRevision)
       return reach.pos <= (last?.record.end ?? 0) ? reach : undefined;
@@ -297,6 +308,7 @@ class Check {
     for (const damage of walk.data.items.filter(isKnown)) known.add(dataProblem(damage, slots));
     for (const damage of newData) this.#problems.add(dataProblem(damage, slots));
     const affected = await this.#findAffected(walk, slots);
+    await this.#findRemoved(walk, slots);
     if (walk.torn !== undefined) this.#notes.push(walk.torn);
     if (this.#real === undefined && this.#lastLoss > 0 && this.#indexProblems.count === 0) {
       const message =
@@ -345,6 +357,19 @@ class Check {
     };
   }
 
+  /** What is referred to and was removed all the same: a bug of the cleaning, or of the index. */
+  async #findRemoved(walk: WalkResult, slots: readonly Slot[]): Promise<void> {
+    const index = this.#real?.index;
+    // While the volume is served its index may have let go of it since.
+    if (index === undefined || this.#options.entries !== undefined) return;
+    const found = await findAffected(index, { place: this.#place, slots }, walk.removed);
+    for (const { text, offset, length, versions } of found.items) {
+      const what = `${length} bytes at ${offset} of "${text}" (versions ${versions.join(', ') || 'none'})`;
+      const message = `Content was removed that is still referred to: ${what}`;
+      this.#treeProblems.add({ kind: 'data', message });
+    }
+  }
+
   async #findAffected(walk: WalkResult, slots: readonly Slot[]): Promise<Listed<AffectedContent>> {
     const index = this.#real?.index ?? this.#replayed?.index;
     if (index === undefined) return new Listed();
@@ -357,7 +382,7 @@ class Check {
     ]) {
       ranges.push(rangeOf(segment, offset, length));
     }
-    return findAffected(index, slots, ranges);
+    return findAffected(index, { place: this.#place, slots }, ranges);
   }
 }
 
@@ -380,15 +405,16 @@ function dataProblem(damage: DataDamage, slots: readonly Slot[]): Problem {
   };
 }
 
-function findLast(slots: readonly Slot[]): FoundRecord | undefined {
-  for (const { source, id, mark, size } of slots.toReversed()) {
+function findLast(place: LogPlace, slots: readonly Slot[]): FoundRecord | undefined {
+  for (const slot of slots.toReversed()) {
+    const { id, mark, size } = slot;
+    const source = SlotSource.open(place, slot);
     if (source === undefined) continue;
-    const file = DiskFile.open(nodeDisk, source);
     try {
-      const found = findLastRecord(file, { id, mark, end: size });
+      const found = findLastRecord(source.records, { id, mark, end: size });
       if (found !== undefined) return found;
     } finally {
-      file.close();
+      source.close();
     }
   }
   return undefined;

@@ -5,8 +5,10 @@
 import type { Predecessor } from '../log/record-reader.ts';
 import type { LogRecord } from '../log/record.ts';
 import type { LogPos } from '../shared/brands.ts';
+import type { DamagedRange } from './affected.ts';
 import type { DecidedHeader } from './headers.ts';
 import type { Listed, Problem } from './report.ts';
+import type { LogPlace } from './slot-source.ts';
 import type { Slot } from './slots.ts';
 
 /** Bytes of a segment in which no record can be read. */
@@ -47,7 +49,7 @@ export interface Loss {
 }
 
 export interface WalkOptions {
-  readonly volumeId: string;
+  readonly place: LogPlace;
   readonly slots: readonly Slot[];
   /** All up to this revision was on disk for certain: what is broken behind it is a torn end. */
   readonly synced: number;
@@ -67,6 +69,10 @@ export interface WalkResult {
   readonly plans: readonly SegmentPlan[];
   readonly problems: Listed<Problem>;
   readonly data: Listed<DataDamage>;
+  /** Chunks in packed segments with plans of which parts were removed: as files they would not hold. */
+  readonly partial: Listed<DataDamage>;
+  /** What was removed from packed segments: nothing may refer to it. */
+  readonly removed: readonly DamagedRange[];
   /** Gaps that an earlier repair left. */
   readonly gaps: Listed<Problem>;
   readonly torn: string | undefined;

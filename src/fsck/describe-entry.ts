@@ -5,7 +5,15 @@
 import { ByteReader } from '../shared/bytes.ts';
 import type { Ino } from '../shared/brands.ts';
 import { nameToText } from '../shared/names.ts';
-import { Space } from '../index/keys.ts';
+import { Promised, Space } from '../index/keys.ts';
+import {
+  decodeCheckpoint,
+  decodeDefinition,
+  decodeHold,
+  decodePastTier,
+  decodePolicyRecord,
+  decodePurgeRecord,
+} from '../index/promised-records.ts';
 import {
   decodeActor,
   decodeDentry,
@@ -56,10 +64,29 @@ function describe(key: Buffer): string {
       return `time ${reader.u48be()}`;
     case Space.ACTOR:
       return `actor ${reader.u32be()}`;
+    case Space.TIER_HISTORY:
+      return `tier of inode ${reader.u48be()} until r${reader.u48be()}`;
+    case Space.PROMISED:
+      return describePromised(reader);
+    case Space.PURGE:
+      return `purge of r${reader.u48be()}`;
     case Space.META:
       return 'the state record';
     default:
       return `key ${key.toString('hex')}`;
+  }
+}
+
+function describePromised(reader: ByteReader): string {
+  switch (reader.u8()) {
+    case Promised.DEFINITION:
+      return `promise ${reader.u32be()}`;
+    case Promised.POLICY:
+      return `policy from r${reader.u48be()}`;
+    case Promised.CHECKPOINT:
+      return `checkpoint ${quote(reader.latin1(reader.remaining))}`;
+    default:
+      return `hold ${quote(reader.latin1(reader.remaining))}`;
   }
 }
 
@@ -103,8 +130,27 @@ export function decodeValue(key: Buffer, value: Buffer): object {
       return decodeTimeRecord(value);
     case Space.ACTOR:
       return decodeActor(value);
+    case Space.TIER_HISTORY:
+      return { tier: decodePastTier(value) };
+    case Space.PROMISED:
+      return decodePromised(reader.u8(), value);
+    case Space.PURGE:
+      return decodePurgeRecord(value);
     default:
       return decodeMeta(value) ?? {};
+  }
+}
+
+function decodePromised(kind: number, value: Buffer): object {
+  switch (kind) {
+    case Promised.DEFINITION:
+      return { definition: decodeDefinition(value) };
+    case Promised.POLICY:
+      return decodePolicyRecord(value);
+    case Promised.CHECKPOINT:
+      return decodeCheckpoint(value);
+    default:
+      return decodeHold(value);
   }
 }
 

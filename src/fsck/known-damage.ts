@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 
-import { DAMAGE_FILE, IRREPLACEABLE } from '../volume/volume.ts';
+import { DAMAGE_FILE, IRREPLACEABLE } from '../volume/open-parts.ts';
 import type { DataDamage } from './damage.ts';
 
 export interface KnownDamage {

@@ -98,6 +98,8 @@ export class LenientReplay {
         return this.#needFile(at, event.source) && this.#needFile(at, event.ino);
       case 'setattr':
       case 'xattr':
+      case 'tier':
+      case 'renew':
       case 'restore':
         this.#needInode(at, event.ino, UNKNOWN_FILE_MODE);
         return true;

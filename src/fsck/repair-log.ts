@@ -4,6 +4,10 @@
  * Rule: all new segments are written and synced before the first one takes its place, and what was there
  * is put aside under another name first. Killed at any moment this leaves a log that is damaged as before,
  * or less, and the next repair goes on.
+ *
+ * A packed segment that has to be repaired becomes a file again: what its map has lost is a gap there as
+ * anywhere else. What was removed from it is zeros, so that chunks of which parts were removed fail their
+ * checksum from then on.
  */
 
 import fs from 'node:fs';
@@ -11,17 +15,22 @@ import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 import { GAP_MIN_BYTES, encodeGap, gapShape } from '../log/gap.ts';
+import { readFully } from '../log/byte-source.ts';
 import { DATA_CHUNK_BYTES } from '../log/record.ts';
+import { SEGMENT_HEADER_BYTES, segmentName } from '../log/segment.ts';
 import type { Revision } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { Damage, SegmentPlan } from './damage.ts';
 import { headerBytesOf } from './headers.ts';
 import { syncDirectory } from './known-damage.ts';
 import { linkOrCopy } from './scratch.ts';
+import { SlotSource } from './slot-source.ts';
+import type { LogPlace } from './slot-source.ts';
 import { NEW_SUFFIX } from './slots.ts';
+import type { Slot } from './slots.ts';
 
 export interface LogRepair {
-  readonly logDir: string;
+  readonly place: LogPlace;
   /** Where what was there goes. */
   readonly asideDir: string;
   readonly plans: readonly SegmentPlan[];
@@ -30,9 +39,10 @@ export interface LogRepair {
 }
 
 /** @returns What was put aside. */
-export function repairLog({ logDir, asideDir, plans, stray }: LogRepair): string[] {
+export function repairLog({ place, asideDir, plans, stray }: LogRepair): string[] {
+  const { logDir } = place;
   for (const plan of plans) assertRoom(plan);
-  for (const plan of plans) writeSegment(plan);
+  for (const plan of plans) writeSegment(place, plan);
   const aside: string[] = [];
   const putAside = (path: string): void => {
     if (!fs.existsSync(path)) return;
@@ -40,10 +50,17 @@ export function repairLog({ logDir, asideDir, plans, stray }: LogRepair): string
     linkOrCopy(path, target);
     aside.push(target);
   };
-  for (const { slot } of plans) putAside(slot.path);
+  for (const { slot } of plans) {
+    putAside(slot.path);
+    if (!slot.isPacked) putAside(slot.mapPath);
+  }
   for (const path of stray) putAside(path);
   syncDirectory(asideDir);
-  for (const { slot } of plans) fs.renameSync(`${slot.path}${NEW_SUFFIX}`, slot.path);
+  for (const { slot } of plans) {
+    const path = filePathOf(logDir, slot);
+    fs.renameSync(`${path}${NEW_SUFFIX}`, path);
+    fs.rmSync(slot.mapPath, { force: true });
+  }
   for (const path of stray) fs.rmSync(path);
   for (const name of fs.readdirSync(logDir)) {
     if (name.endsWith(`.seg${NEW_SUFFIX}`)) fs.rmSync(join(logDir, name));
@@ -62,20 +79,45 @@ function assertRoom({ slot, damages }: SegmentPlan): void {
   );
 }
 
-function writeSegment({ slot, header, size, damages }: SegmentPlan): void {
-  const path = `${slot.path}${NEW_SUFFIX}`;
+function writeSegment(place: LogPlace, { slot, header, size, damages }: SegmentPlan): void {
+  const path = `${filePathOf(place.logDir, slot)}${NEW_SUFFIX}`;
+  const isCopied = slot.source !== undefined && !slot.isPacked;
   if (slot.source !== path) {
     fs.rmSync(path, { force: true });
-    if (slot.source !== undefined) fs.copyFileSync(slot.source, path);
+    if (slot.source !== undefined && isCopied) fs.copyFileSync(slot.source, path);
   }
-  const fd = fs.openSync(path, slot.source === undefined ? 'wx+' : 'r+', 0o600);
+  const fd = fs.openSync(path, isCopied ? 'r+' : 'wx+', 0o600);
   try {
+    if (slot.isPacked) unpackInto(fd, place, slot);
     fs.ftruncateSync(fd, size);
     if (!header.isThere) fs.writeSync(fd, headerBytesOf(header), 0, undefined, 0);
     for (const damage of damages) writeGap(fd, slot.mark, damage);
     fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** Where it is as a file. */
+const filePathOf = (logDir: string, { id }: Slot): string => join(logDir, segmentName(id));
+
+/** All of a packed segment that can be read, at its places. */
+function unpackInto(fd: number, place: LogPlace, slot: Slot): void {
+  const source = SlotSource.open(place, slot);
+  if (source === undefined) return;
+  const piece = Buffer.alloc(DATA_CHUNK_BYTES);
+  try {
+    for (let at = 0; at < slot.size; at += piece.length) {
+      const end = Math.min(slot.size, at + piece.length);
+      // Zeros where there is data.
+      const bytes = readFully(source.records, at, end - at);
+      for (const [from, to] of source.aliveParts(Math.max(at, SEGMENT_HEADER_BYTES), end)) {
+        source.readContent(bytes.subarray(from - at, to - at), from);
+      }
+      fs.writeSync(fd, bytes, 0, bytes.length, at);
+    }
+  } finally {
+    source.close();
   }
 }
 

@@ -15,7 +15,8 @@ import { S_IFDIR } from '../shared/mode.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import { findChild, makeNode } from '../volume/names.ts';
 import { SYSTEM_CALLER } from '../volume/store.ts';
-import { IRREPLACEABLE, Volume } from '../volume/volume.ts';
+import { IRREPLACEABLE } from '../volume/open-parts.ts';
+import { Volume } from '../volume/volume.ts';
 import type { Checked } from './check.ts';
 import { writeFileDurably, syncDirectory, writeKnownDamage } from './known-damage.ts';
 import type { KnownDamage } from './known-damage.ts';
@@ -63,7 +64,8 @@ export async function repairVolume(checked: Checked, options: RepairOptions): Pr
   const setAside: string[] = [];
   if (isLogDamaged) {
     const logDir = join(volumeDir, 'log');
-    setAside.push(...repairLog({ logDir, asideDir: aside, plans: walk.plans, stray }));
+    const place = { logDir, volumeId: options.volumeId };
+    setAside.push(...repairLog({ place, asideDir: aside, plans: walk.plans, stray }));
   }
   const made = await makeIndex(checked, options);
   const isLossNew = walk.plans.some(({ damages }) => damages.length > 0);
@@ -71,7 +73,7 @@ export async function repairVolume(checked: Checked, options: RepairOptions): Pr
   const known: KnownDamage = {
     format: 1,
     index,
-    data: walk.data.items,
+    data: [...walk.data.items, ...walk.partial.items],
     [IRREPLACEABLE]: checked.lastLoss > 0 && index !== 'rebuilt',
     nameless: [...new Set([...nameless, ...made.nameless])],
   };
@@ -136,11 +138,12 @@ async function replayLeniently(
 ): Promise<{ skipped: { items: string[]; count: number }; nameless: Set<Ino> }> {
   const replayed = await Replayed.open(dir, volumeId, true);
   try {
-    const { slots } = readSlots(join(volumeDir, 'log'), volumeId, 0);
+    const place = { logDir: join(volumeDir, 'log'), volumeId };
+    const { slots } = readSlots(place.logDir, volumeId, 0);
     const total = slots.reduce((sum, slot) => sum + slot.size, 0);
     let done = 0;
     await walkLog({
-      volumeId,
+      place,
       slots,
       synced: 0,
       reach: undefined,

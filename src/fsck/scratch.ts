@@ -12,7 +12,7 @@ import { decodeMeta } from '../index/records.ts';
 import type { IndexMeta } from '../index/records.ts';
 import type { LogRecord } from '../log/record.ts';
 import { SessfsError } from '../shared/errors.ts';
-import { replayRecord } from '../volume/replay.ts';
+import { needsWholeIndex, replayRecord } from '../volume/replay.ts';
 import { State } from '../volume/state.ts';
 import { LenientReplay } from './lenient-replay.ts';
 
@@ -91,12 +91,20 @@ export class Replayed {
   /** Goes on from what an index in the directory holds, or begins anew. */
   static async open(dir: string, volumeId: string, isLenient: boolean): Promise<Replayed> {
     const { index, meta } = await Index.open(dir, volumeId);
-    return new Replayed(index, new State(index, volumeId, meta), isLenient);
+    const state = new State(index, volumeId, meta);
+    await state.promises.load(index);
+    return new Replayed(index, state, isLenient);
   }
 
   /** @throws What replay throws: the record cannot be understood, or what it refers to is not there. */
   take(record: LogRecord): Promise<void> | undefined {
     if (this.stopped !== undefined || record.revision <= this.state.revision) return undefined;
+    if (!needsWholeIndex(record)) return this.#apply(record);
+    const kept = { ...record, payload: Buffer.from(record.payload) };
+    return this.flush().then(() => this.#apply(kept));
+  }
+
+  #apply(record: LogRecord): Promise<void> | undefined {
     if (this.lenient === undefined) replayRecord(this.state, record);
     else this.lenient.replay(record);
     this.revision = record.revision;

@@ -8,7 +8,9 @@
 import fs from 'node:fs';
 
 import { DiskFile, readFully } from '../log/byte-source.ts';
-import { nodeDisk } from '../log/disk.ts';
+import { nodeDisk, systemCode } from '../log/disk.ts';
+import { readMap } from '../log/map-file.ts';
+import { findMapId, mapName } from '../log/map-header.ts';
 import {
   SEGMENT_HEADER_BYTES,
   decodeSegmentHeader,
@@ -30,9 +32,13 @@ export interface Slot {
   /** Where the segment belongs. */
   readonly path: string;
   readonly mark: number;
+  /** Where its map is, if it is packed. */
+  readonly mapPath: string;
+  /** The source is that map; `path` is too then. */
+  readonly isPacked: boolean;
   /** The file that has its records; undefined if none has. */
   readonly source: string | undefined;
-  /** Bytes in the source. */
+  /** Bytes of the segment, as the source has it. */
   readonly size: number;
   /** Its first bytes, as many as there are. */
   readonly headerBytes: Buffer;
@@ -52,6 +58,7 @@ export interface Slots {
 
 interface Found {
   readonly path: string;
+  readonly isPacked: boolean;
   readonly size: number;
   readonly bytes: Buffer;
   /** The segment whose records it has, by its header or by the records themselves. */
@@ -61,6 +68,8 @@ interface Found {
 }
 
 /**
+ * Zstd has to be loaded.
+ *
  * @param count At least so many: the index knows of them.
  * @throws {SessfsError} STORE_FOREIGN If a segment is of a format that this sessfs does not know.
  */
@@ -69,7 +78,16 @@ export function readSlots(dir: string, volumeId: string, count: number): Slots {
   const unfinished = new Map<SegmentId, Found>();
   for (const name of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
     const id = findSegmentId(name);
-    if (id !== undefined) files.set(id, readFile(`${dir}/${name}`, id, volumeId));
+    const mapId = findMapId(name);
+    if (id !== undefined && files.get(id)?.holds !== id) {
+      const file = findFile(`${dir}/${name}`, id, volumeId);
+      if (file !== undefined) files.set(id, file);
+    }
+    if (mapId !== undefined) {
+      const map = readMapOf(`${dir}/${name}`, mapId, volumeId);
+      // A segment whose map is whole is read from there, and its file removed at the next start.
+      if (map.holds === mapId || files.get(mapId) === undefined) files.set(mapId, map);
+    }
     const newId = name.endsWith(NEW_SUFFIX)
       ? findSegmentId(name.slice(0, -NEW_SUFFIX.length))
       : undefined;
@@ -98,8 +116,10 @@ function makeSlot(
   own: Found | undefined,
   displaced: Found | undefined,
 ): Slot {
-  const path = `${dir}/${segmentName(id)}`;
-  const slot = { id, path, mark: segmentMark(volumeId, id) };
+  const isPacked = own !== undefined && own.isPacked && own.holds === id;
+  const mapPath = `${dir}/${mapName(id)}`;
+  const path = isPacked ? mapPath : `${dir}/${segmentName(id)}`;
+  const slot = { id, path, mapPath, isPacked, mark: segmentMark(volumeId, id) };
   if (own !== undefined && own.holds === id) {
     const { size, bytes, header, problem } = own;
     const mayBeTorn = header === undefined && (hasMagic(bytes) || isZeros(bytes));
@@ -123,7 +143,7 @@ function readFile(path: string, id: SegmentId, volumeId: string): Found {
     const { size } = file;
     const bytes = readFully(file, 0, SEGMENT_HEADER_BYTES);
     const decoded = decodeSegmentHeader(bytes);
-    const found = { path, size, bytes };
+    const found = { path, isPacked: false, size, bytes };
     if (decoded.kind === 'header') {
       const { header } = decoded;
       if (header.volumeId !== volumeId) {
@@ -145,6 +165,37 @@ function readFile(path: string, id: SegmentId, volumeId: string): Found {
     const what = decoded.kind === 'foreign' ? decoded.what : 'its header is incomplete or damaged';
     const problem = isOurs ? 'its header is incomplete or damaged' : what;
     return { ...found, holds, header: undefined, problem };
+  } finally {
+    file.close();
+  }
+}
+
+/** Gone since the directory was read, if it was packed meanwhile: then its map is there, too. */
+function findFile(path: string, id: SegmentId, volumeId: string): Found | undefined {
+  try {
+    return readFile(path, id, volumeId);
+  } catch (error) {
+    const mapPath = path.replace(segmentName(id), mapName(id));
+    if (systemCode(error) !== 'ENOENT' || !fs.existsSync(mapPath)) throw error;
+    return readMapOf(mapPath, id, volumeId);
+  }
+}
+
+function readMapOf(path: string, id: SegmentId, volumeId: string): Found {
+  const none = { path, isPacked: true, size: 0, bytes: Buffer.alloc(0), header: undefined };
+  const file = DiskFile.open(nodeDisk, path);
+  try {
+    const { size, segmentHeader: bytes } = readMap(file, path).header;
+    const decoded = decodeSegmentHeader(bytes);
+    const header = decoded.kind === 'header' ? decoded.header : undefined;
+    if (header?.volumeId === volumeId && header.id === id) {
+      return { ...none, size, bytes, holds: id, header, problem: undefined };
+    }
+    return { ...none, holds: undefined, problem: 'its map is of another segment' };
+  } catch (error) {
+    if (!(error instanceof SessfsError)) throw error;
+    if (error.code === 'STORE_FOREIGN') throw error;
+    return { ...none, holds: undefined, problem: `its map is damaged (${error.message})` };
   } finally {
     file.close();
   }

@@ -5,11 +5,6 @@
  * repair needs to put a gap in its place (SegmentPlan).
  */
 
-import { crc32 } from 'node:zlib';
-
-import { DiskFile } from '../log/byte-source.ts';
-import type { ByteSource } from '../log/byte-source.ts';
-import { nodeDisk } from '../log/disk.ts';
 import { GAP_MIN_BYTES, isGap } from '../log/gap.ts';
 import { findRecordAt } from '../log/last-record.ts';
 import type { RecordRange } from '../log/last-record.ts';
@@ -24,16 +19,18 @@ import { findRecord } from './find-record.ts';
 import { revisionsText } from './damage.ts';
 import type { Damage, DataDamage, SegmentPlan, WalkOptions, WalkResult } from './damage.ts';
 import { decideHeader } from './headers.ts';
+import type { DamagedRange } from './affected.ts';
 import type { DecidedHeader, PreviousEnd } from './headers.ts';
 import { Listed } from './report.ts';
 import type { Problem } from './report.ts';
+import { SlotSource } from './slot-source.ts';
 import type { Slot } from './slots.ts';
 
 /** More damaged chunks than this are counted, not remembered: a disk that is gone for good. */
 const MAX_DATA_DAMAGES = 100_000;
 
 interface SourceRange extends RecordRange {
-  readonly source: ByteSource;
+  readonly source: SlotSource;
 }
 
 interface Cursor {
@@ -59,6 +56,10 @@ class Walk {
   readonly #plans: SegmentPlan[] = [];
   readonly #problems = new Listed<Problem>();
   readonly #data = new Listed<DataDamage>(MAX_DATA_DAMAGES);
+  readonly #partial = new Listed<DataDamage>(MAX_DATA_DAMAGES);
+  readonly #removed: DamagedRange[] = [];
+  /** Of the segment that is being read. */
+  #slotPartial: DataDamage[] = [];
   readonly #gaps = new Listed<Problem>();
   readonly #chunk = Buffer.allocUnsafeSlow(DATA_CHUNK_BYTES);
   #previous: PreviousEnd | undefined;
@@ -82,6 +83,8 @@ class Walk {
       plans: this.#plans,
       problems: this.#problems,
       data: this.#data,
+      partial: this.#partial,
+      removed: this.#removed,
       gaps: this.#gaps,
       torn: this.#torn,
       revision: this.#previous?.revision ?? 0,
@@ -92,14 +95,15 @@ class Walk {
   }
 
   async #walkSlot(slot: Slot): Promise<void> {
-    const { volumeId } = this.#options;
-    const source = slot.source === undefined ? undefined : DiskFile.open(nodeDisk, slot.source);
+    const { place } = this.#options;
+    const source = SlotSource.open(place, slot, (problem) => this.#reportMap(slot, problem));
+    this.#slotPartial = [];
+    if (source !== undefined) for (const range of source.removedRanges()) this.#removed.push(range);
     try {
       const next = this.#nextHeader(slot);
       const range = { id: slot.id, mark: slot.mark, end: slot.size };
-      const first =
-        source === undefined ? undefined : findRecordAt(source, range, SEGMENT_HEADER_BYTES);
-      const header = decideHeader(slot, volumeId, this.#previous, { first, next });
+      const first = source && findRecordAt(source.records, range, SEGMENT_HEADER_BYTES);
+      const header = decideHeader(slot, place.volumeId, this.#previous, { first, next });
       const mayBeTorn = slot.mayBeTorn || (slot.header !== undefined && slot.source === slot.path);
       if (!header.isThere && mayBeTorn && this.#isUnsynced()) {
         this.#tear(slot, 0, header.problem ?? 'its header');
@@ -156,6 +160,7 @@ class Walk {
     const isWhole = header.isThere && slot.source === slot.path && damages.length === 0;
     if (!isWhole || (isTooLong && this.#torn === undefined)) {
       this.#plans.push({ slot, header, size, damages });
+      for (const each of this.#slotPartial) this.#partial.add(each);
     }
     const { crc, revision, time: lastTime } = cursor.predecessor;
     this.#previous = { header: header.header, size, crc, revision, time: lastTime };
@@ -165,7 +170,7 @@ class Walk {
   /** Reads records up to the first that does not hold. @returns What is wrong there, if anything is. */
   async #readOn(range: SourceRange, cursor: Cursor): Promise<string | undefined> {
     if (cursor.at >= range.end) return undefined;
-    const reader = new RecordReader(range.source, {
+    const reader = new RecordReader(range.source.records, {
       ...range,
       start: cursor.at,
       predecessor: cursor.predecessor,
@@ -209,17 +214,30 @@ class Walk {
     this.#options.onLoss({ first: before + 1, last: record.revision, isKnown: true });
   }
 
-  #verifyData(source: ByteSource, record: LogRecord): void {
+  #verifyData(source: SlotSource, record: LogRecord): void {
     const start = offsetOf(record.dataPos);
     this.#dataBytes += record.dataLength;
+    const { revision } = record;
+    const segment = segmentOf(record.pos);
     for (const [index, crc] of record.chunkCrcs.entries()) {
-      const at = index * DATA_CHUNK_BYTES;
-      const length = Math.min(DATA_CHUNK_BYTES, record.dataLength - at);
-      const count = source.read(this.#chunk, 0, length, start + at);
-      if (count === length && crc32(this.#chunk.subarray(0, length)) === crc) continue;
-      const segment = segmentOf(record.pos);
-      this.#data.add({ segment, offset: start + at, length, revision: record.revision });
+      const offset = start + index * DATA_CHUNK_BYTES;
+      const length = Math.min(DATA_CHUNK_BYTES, start + record.dataLength - offset);
+      const parts = source.aliveParts(offset, offset + length);
+      if (parts[0]?.[0] === offset && parts[0][1] === offset + length) {
+        const holds = source.holds(this.#chunk.subarray(0, length), offset, crc);
+        if (!holds) this.#data.add({ segment, offset, length, revision });
+        continue;
+      }
+      this.#addPartial({ segment, offset, length, revision });
+      for (const [from, to] of parts) {
+        if (source.readContent(this.#chunk.subarray(0, to - from), from)) continue;
+        this.#data.add({ segment, offset: from, length: to - from, revision });
+      }
     }
+  }
+
+  #addPartial(damage: DataDamage): void {
+    if (this.#slotPartial.length < MAX_DATA_DAMAGES) this.#slotPartial.push(damage);
   }
 
   /** Where records begin again behind one that does not hold; goes on from there. */
@@ -234,7 +252,7 @@ class Walk {
     },
   ): Damage {
     const { range, end, wanted } = limits;
-    const bad = range && findRecordAt(range.source, { ...range, end }, cursor.at);
+    const bad = range && findRecordAt(range.source.records, { ...range, end }, cursor.at);
     const { lastStart } = cursor;
     if (
       bad !== undefined &&
@@ -250,7 +268,7 @@ class Walk {
     const found =
       range &&
       findRecord(
-        range.source,
+        range.source.records,
         { ...range, end },
         cursor.at + 1,
         ({ record }) => record.revision > before.revision && record.revision <= most,
@@ -373,13 +391,13 @@ class Walk {
   #before(slot: Slot): number {
     const next = this.#options.slots[slot.id + 1];
     if (next?.source === undefined) return 0;
-    const source = DiskFile.open(nodeDisk, next.source);
+    const source = SlotSource.open(this.#options.place, next);
     try {
       const range = { id: next.id, mark: next.mark, end: next.size };
-      const first = findRecordAt(source, range, SEGMENT_HEADER_BYTES);
+      const first = source && findRecordAt(source.records, range, SEGMENT_HEADER_BYTES);
       return first === undefined ? 0 : first.record.revision - 1;
     } finally {
-      source.close();
+      source?.close();
     }
   }
 
@@ -403,6 +421,12 @@ class Walk {
       offset: 0,
       length: SEGMENT_HEADER_BYTES,
     });
+  }
+
+  /** The records in that part of the segment are found missing, too. */
+  #reportMap(slot: Slot, problem: string): void {
+    const message = `Segment ${slot.id} ("${slot.path}"): ${problem}`;
+    this.#problems.add({ kind: 'segment', message, file: slot.path, segment: slot.id });
   }
 
   #reportTooLong(slot: Slot, size: number): void {

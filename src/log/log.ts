@@ -233,6 +233,12 @@ export class Log {
     return this.bytes - packed.logicalBytes + packed.storedBytes;
   }
 
+  /** The content that the log has, referred to or not; of plain segments all that is in them is counted. */
+  get dataBytes(): number {
+    const { packed } = this.#files;
+    return this.bytes - packed.logicalBytes + packed.dataBytes;
+  }
+
   segments(): readonly SegmentInfo[] {
     const sizes = [...this.#sealedBytes, this.#writer.size];
     return sizes.map((bytes, index) => {

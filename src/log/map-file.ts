@@ -7,6 +7,7 @@
 
 import { crc32 } from 'node:zlib';
 
+import { SessfsError } from '../shared/errors.ts';
 import { DiskFile, readFully, readFullyAsync } from './byte-source.ts';
 import type { OpenSource } from './byte-source.ts';
 import { corruptFile, foreignFile } from './corrupt.ts';
@@ -50,6 +51,7 @@ export class MapFile implements OpenSource {
   readonly size: number;
   readonly #path: string;
   readonly #file: DiskFile;
+  readonly #onDamagedFrame: ((problem: string) => void) | undefined;
   /** Where each frame begins in the file. */
   readonly #frameStarts: readonly number[];
   /** The last one that was read. */
@@ -57,9 +59,15 @@ export class MapFile implements OpenSource {
   #frameBytes: Buffer = Buffer.alloc(0);
   #wantedFrame = -1;
 
-  /** Zstd has to be loaded. */
-  constructor(disk: Disk, path: string) {
+  /**
+   * Zstd has to be loaded.
+   *
+   * @param onDamagedFrame Called for a part of the skeleton that does not hold: it then reads as zeros,
+   *   which no record is. Undefined: reading it throws.
+   */
+  constructor(disk: Disk, path: string, onDamagedFrame?: (problem: string) => void) {
     this.#path = path;
+    this.#onDamagedFrame = onDamagedFrame;
     this.#file = DiskFile.open(disk, path);
     try {
       this.map = readMap(this.#file, path);
@@ -150,7 +158,14 @@ export class MapFile implements OpenSource {
     const [, stored] = this.#placeOf(frame);
     const crc = cell(this.map.frames.crcs, frame);
     const what = `frame ${frame} of the map`;
-    this.#frameBytes = unpack(bytes, { path: this.#path, what, stored, raw, crc });
+    this.#frame = -1;
+    try {
+      this.#frameBytes = unpack(bytes, { path: this.#path, what, stored, raw, crc });
+    } catch (error) {
+      if (this.#onDamagedFrame === undefined || !(error instanceof SessfsError)) throw error;
+      this.#onDamagedFrame(error.message);
+      this.#frameBytes = Buffer.alloc(raw);
+    }
     this.#frame = frame;
   }
 }

@@ -20,6 +20,8 @@ const OPEN_MAPS_MAX = 8;
 interface PackedFile {
   readonly size: number;
   readonly storedBytes: number;
+  /** Of data that is left. */
+  readonly dataBytes: number;
 }
 
 export class PackedSegments {
@@ -44,8 +46,8 @@ export class PackedSegments {
   }
 
   /** Takes up one that was there when the log was opened. */
-  add({ id, size, storedBytes }: PackedFile & { readonly id: SegmentId }): void {
-    this.#files.set(id, { size, storedBytes });
+  add({ id, size, storedBytes, dataBytes }: PackedFile & { readonly id: SegmentId }): void {
+    this.#files.set(id, { size, storedBytes, dataBytes });
   }
 
   has(id: SegmentId): boolean {
@@ -60,6 +62,11 @@ export class PackedSegments {
   /** The length of all packed segments. */
   get logicalBytes(): number {
     return sum([...this.#files.values()].map(({ size }) => size));
+  }
+
+  /** What is left of the data of all packed segments. */
+  get dataBytes(): number {
+    return sum([...this.#files.values()].map(({ dataBytes }) => dataBytes));
   }
 
   /** What maps and packs take on disk. */
@@ -98,7 +105,8 @@ export class PackedSegments {
         const wanted = `${id} of ${this.#volumeId}, ${size} bytes`;
         throw corruptFile(path, `the map of ${seen}, wanted ${wanted}`);
       }
-      this.#files.set(id, { size, storedBytes: mapStoredBytes(header) });
+      const { aliveBytes: dataBytes } = header;
+      this.#files.set(id, { size, storedBytes: mapStoredBytes(header), dataBytes });
     } finally {
       file.close();
     }

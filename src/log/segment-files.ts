@@ -35,6 +35,8 @@ export interface SegmentFile {
   readonly isPacked: boolean;
   /** Bytes in the file. */
   readonly storedBytes: number;
+  /** Bytes of data; of a segment that is not packed all of it, as nobody has counted. */
+  readonly dataBytes: number;
 }
 
 /** A segment whose header holds and follows the one before it. */
@@ -149,6 +151,7 @@ interface HeaderOfFile {
   readonly bytes: Buffer;
   readonly size: number;
   readonly storedBytes: number;
+  readonly dataBytes: number;
   /** 0 if it is not known. */
   readonly lastRevision: number;
 }
@@ -158,7 +161,7 @@ function readHeader(disk: Disk, path: string): HeaderOfFile {
   try {
     const { size } = file;
     const bytes = readFully(file, 0, SEGMENT_HEADER_BYTES);
-    return { size, storedBytes: size, bytes, lastRevision: 0 };
+    return { size, storedBytes: size, dataBytes: size, bytes, lastRevision: 0 };
   } finally {
     file.close();
   }
@@ -168,8 +171,8 @@ function readPackedHeader(disk: Disk, path: string): HeaderOfFile {
   const file = DiskFile.open(disk, path);
   try {
     const header = readMapHeader(file, path);
-    const { size, segmentHeader: bytes, lastRevision } = header;
-    return { size, storedBytes: mapStoredBytes(header), bytes, lastRevision };
+    const { size, segmentHeader: bytes, lastRevision, aliveBytes: dataBytes } = header;
+    return { size, storedBytes: mapStoredBytes(header), dataBytes, bytes, lastRevision };
   } finally {
     file.close();
   }

@@ -111,7 +111,15 @@ function startBehind(recovered: Recovered, last: ChainLink, disk: Disk): Start {
 
 function linkOf(writer: SegmentWriter, path: string): ChainLink {
   const { header, mark, size, headerCrc } = writer;
-  const file = { id: header.id, path, mark, size, isPacked: false, storedBytes: size };
+  const file = {
+    id: header.id,
+    path,
+    mark,
+    size,
+    isPacked: false,
+    storedBytes: size,
+    dataBytes: size,
+  };
   return { file, header, headerCrc };
 }
 
