@@ -176,7 +176,7 @@ describe('index.json', () => {
       actor: { uid: 1000, pid: 42, command: 'sh -c "echo"', label: 'agent-1' },
       cause: 'close',
       keptUntil: null,
-      why: null,
+      why: 'daily version of tier persistent',
     });
     // One byte 0xFC is no UTF-8.
     expect(index.nameBytes).toBe('7372632dfc2e6d64');
