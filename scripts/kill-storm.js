@@ -61,6 +61,7 @@ function print(facts) {
   console.log(`Kills: ${JSON.stringify(kills)}; servers that were seen: ${servers}`);
   console.log(`Upgrades: ${upgrades}, and ${upgradesStopped} that stopped half way`);
   console.log(`Hibernations: ${hibernations}`);
+  console.log(`Sweeps: ${JSON.stringify(facts.swept)}; space: ${JSON.stringify(facts.space)}`);
   console.log(`Operations: ${JSON.stringify(operations, undefined, 1)}`);
   console.log(
     `A small write: median ${pauses.medianMs} ms, p99 ${pauses.p99Ms} ms, longest ${pauses.maxMs} ms (${pauses.count})`,

@@ -48,9 +48,13 @@ async function makeModules(inputs) {
     if (existsSync(join(dir, 'node_modules'))) continue;
     await mkdir(dir, { recursive: true });
     await writeFile(join(dir, 'package.json'), '{"private":true}');
-    await runProgram('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', ...packages], {
-      cwd: dir,
-    });
+    await runProgram(
+      'npm',
+      ['install', '--no-audit', '--no-fund', '--ignore-scripts', ...packages],
+      {
+        cwd: dir,
+      },
+    );
   }
 }
 
@@ -138,7 +142,18 @@ try {
 } finally {
   await rm(root, { recursive: true, force: true });
 }
-const head = ['MB', 'mark', 'sessfs', 'of it index', 'restic', 'borg', 'git gc', 'written', 'versions', 'index B/version'];
+const head = [
+  'MB',
+  'mark',
+  'sessfs',
+  'of it index',
+  'restic',
+  'borg',
+  'git gc',
+  'written',
+  'versions',
+  'index B/version',
+];
 console.log(
   formatTable([
     head,

@@ -96,7 +96,10 @@ export const CASES = {
     apply(dir, state) {
       if (state > 0) {
         const row = 1 + (numbers(3000 + state).next().value % SQLITE_ROWS);
-        return sqlite(dir, `update notes set body = 'changed ${state} ' || body where id = ${row};`);
+        return sqlite(
+          dir,
+          `update notes set body = 'changed ${state} ' || body where id = ${row};`,
+        );
       }
       return sqlite(
         dir,

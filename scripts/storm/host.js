@@ -16,6 +16,14 @@ import { promisify } from 'node:util';
 const SESSFS = fileURLToPath(new URL('../../bin/sessfs', import.meta.url));
 /** So soon that it happens in a storm. */
 const HIBERNATE_AFTER_SECONDS = 1;
+/** One session keeps what was superseded for seconds only: see workloads/expiring.js. */
+const SHORT_LADDER = { all: '15s', hourly: '15s', daily: '15s' };
+const CONFIG = {
+  hibernateAfterSeconds: HIBERNATE_AFTER_SECONDS,
+  retention: {
+    sessions: { expiring: { tiers: { standard: SHORT_LADDER }, grace: '1s', maxRemovedShare: 1 } },
+  },
+};
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 120_000;
@@ -40,8 +48,7 @@ export class Host {
   }
 
   async start() {
-    const config = JSON.stringify({ hibernateAfterSeconds: HIBERNATE_AFTER_SECONDS });
-    writeFileSync(join(this.root, 'config.json'), config);
+    writeFileSync(join(this.root, 'config.json'), JSON.stringify(CONFIG));
     const args = [SESSFS, 'daemon', '--root', this.root, '--json', '--stop-with-stdin'];
     const daemon = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' });
     this.#daemon = daemon;

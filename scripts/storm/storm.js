@@ -7,17 +7,23 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { checkSessions, checkVolumes, findLoggedErrors } from './checks.js';
 import { runClient } from './clients.js';
 import { Host } from './host.js';
 import { Killer } from './killer.js';
 import { deriveSeed, makeRandom } from './random.js';
+import { StormSweeper } from './sweeper.js';
+import { PROMISED_MS } from './workloads/expiring.js';
 
 /** After the storm each client ends the round that it has begun; then it counts as hung. */
 const GRACE_MS = 120_000;
 const PHASE_TIMEOUT_MS = 180_000;
 /** Clients that check at the same time. */
 const CHECKS_AT_ONCE = 2;
+
+/** The grace of its configuration, and some more. */
+const GRACE_OF_SWEEPS_MS = 3000;
 
 /** Of one client and phase: the first says most. */
 const MAX_FAILURES_TOLD = 5;
@@ -38,6 +44,7 @@ export const WORKLOADS = [
   'listings',
   'mortals',
   'sleepers',
+  'expiring',
 ];
 /** These once more, in one session together. */
 const MIXED = ['names', 'append', 'random-writes', 'versions', 'syncing', 'pulse'];
@@ -104,6 +111,12 @@ class Storm {
     await this.#storm(jobs, sessions);
     const counts = await this.#check(jobs, sessions, 'after the storm');
     Object.assign(this.#facts, counts);
+    const expiring = sessions.find(({ name }) => name === 'expiring');
+    if (expiring !== undefined) {
+      // What the clients saved last is over by then.
+      await delay(PROMISED_MS + GRACE_OF_SWEEPS_MS);
+      this.#facts.space = await this.#makeSweeper([expiring]).checkSpace(expiring);
+    }
     for (const { what, problem } of await checkVolumes(this.#host, sessions)) {
       this.#fail(what, problem);
     }
@@ -124,13 +137,23 @@ class Storm {
     });
     const beganAt = Date.now();
     const work = this.#work(jobs, beganAt + seconds * 1000);
+    const sweeper = this.#makeSweeper(sessions);
+    const sweeping = sweeper.run(beganAt + seconds * 1000);
     for (const [index, mode] of modes.entries()) {
       await killer.run(mode, beganAt + ((index + 1) * seconds * 1000) / modes.length);
       this.#log(`${mode}: ${killer.kills[mode]} kills until ${new Date().toISOString()}`);
     }
     await work;
+    await sweeping;
     const { kills, upgrades, upgradesStopped, seen } = killer;
-    this.#facts = { kills, upgrades, upgradesStopped, servers: seen.size };
+    const { sweeps, interrupted, versions, packedSegments } = sweeper;
+    const swept = { sweeps, interrupted, versions, packedSegments };
+    this.#facts = { kills, upgrades, upgradesStopped, servers: seen.size, swept };
+  }
+
+  #makeSweeper(sessions) {
+    const onProblem = (what, problem) => this.#fail(what, problem);
+    return new StormSweeper({ host: this.#host, sessions, onProblem });
   }
 
   /** @returns {Promise<Session[]>} */

@@ -32,6 +32,11 @@ interface Report {
   readonly operations: Readonly<Record<string, number>>;
   readonly upgrades: number;
   readonly upgradesStopped: number;
+  readonly swept: {
+    readonly sweeps: number;
+    readonly versions: number;
+    readonly packedSegments: number;
+  };
   readonly pauses: object;
   readonly failures: readonly { readonly what: string; readonly problem: string }[];
 }
@@ -55,6 +60,9 @@ test.runIf(canRun({ tools: ['git', 'npm', 'sqlite3'] }))(
       failures: [],
     });
     expect(report.upgrades + report.upgradesStopped).toBeGreaterThan(0);
+    expect(report.swept.sweeps).toBeGreaterThan(0);
+    expect(report.swept.versions).toBeGreaterThan(0);
+    expect(report.swept.packedSegments).toBeGreaterThan(0);
     for (const [where, count] of Object.entries(operations)) {
       expect(`${where}: ${count > 0}`).toBe(`${where}: true`);
     }
