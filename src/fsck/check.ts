@@ -127,10 +127,11 @@ class Check {
     const isLenient = this.#known.index === 'rebuilt';
     this.#replayed = await Replayed.open(this.#replayedDir, volumeId, isLenient);
     const total = slots.reduce((sum, slot) => sum + slot.size, 0);
+    const packedUpTo = slots.reduce((most, slot) => Math.max(most, slot.packedUpTo), 0);
     const walk = await walkLog({
       place,
       slots,
-      synced: Math.max(synced, reach?.revision ?? 0),
+      synced: Math.max(synced, packedUpTo, reach?.revision ?? 0),
       reach,
       until: isServed ? this.#real?.meta.next : undefined,
       onRecord: (record) => this.#take(record),

@@ -36,6 +36,8 @@ export interface Slot {
   readonly mapPath: string;
   /** The source is that map; `path` is too then. */
   readonly isPacked: boolean;
+  /** The last revision in it, if it is packed: all up to it was on disk. */
+  readonly packedUpTo: number;
   /** The file that has its records; undefined if none has. */
   readonly source: string | undefined;
   /** Bytes of the segment, as the source has it. */
@@ -59,6 +61,8 @@ export interface Slots {
 interface Found {
   readonly path: string;
   readonly isPacked: boolean;
+  /** 0 if it is not packed. */
+  readonly packedUpTo: number;
   readonly size: number;
   readonly bytes: Buffer;
   /** The segment whose records it has, by its header or by the records themselves. */
@@ -119,7 +123,9 @@ function makeSlot(
   const isPacked = own !== undefined && own.isPacked && own.holds === id;
   const mapPath = `${dir}/${mapName(id)}`;
   const path = isPacked ? mapPath : `${dir}/${segmentName(id)}`;
-  const slot = { id, path, mapPath, isPacked, mark: segmentMark(volumeId, id) };
+  const packedUpTo = isPacked ? own.packedUpTo : 0;
+  const mark = segmentMark(volumeId, id);
+  const slot = { id, path, mapPath, isPacked, packedUpTo, mark };
   if (own !== undefined && own.holds === id) {
     const { size, bytes, header, problem } = own;
     const mayBeTorn = header === undefined && (hasMagic(bytes) || isZeros(bytes));
@@ -143,7 +149,7 @@ function readFile(path: string, id: SegmentId, volumeId: string): Found {
     const { size } = file;
     const bytes = readFully(file, 0, SEGMENT_HEADER_BYTES);
     const decoded = decodeSegmentHeader(bytes);
-    const found = { path, isPacked: false, size, bytes };
+    const found = { path, isPacked: false, packedUpTo: 0, size, bytes };
     if (decoded.kind === 'header') {
       const { header } = decoded;
       if (header.volumeId !== volumeId) {
@@ -182,20 +188,22 @@ function findFile(path: string, id: SegmentId, volumeId: string): Found | undefi
 }
 
 function readMapOf(path: string, id: SegmentId, volumeId: string): Found {
-  const none = { path, isPacked: true, size: 0, bytes: Buffer.alloc(0), header: undefined };
+  const none = { path, isPacked: true, packedUpTo: 0, size: 0, bytes: Buffer.alloc(0) };
+  const lost = { ...none, holds: undefined, header: undefined };
   const file = DiskFile.open(nodeDisk, path);
   try {
-    const { size, segmentHeader: bytes } = readMap(file, path).header;
+    const { size, segmentHeader: bytes, lastRevision } = readMap(file, path).header;
     const decoded = decodeSegmentHeader(bytes);
     const header = decoded.kind === 'header' ? decoded.header : undefined;
     if (header?.volumeId === volumeId && header.id === id) {
-      return { ...none, size, bytes, holds: id, header, problem: undefined };
+      const found = { ...none, packedUpTo: lastRevision, size, bytes };
+      return { ...found, holds: id, header, problem: undefined };
     }
-    return { ...none, holds: undefined, problem: 'its map is of another segment' };
+    return { ...lost, problem: 'its map is of another segment' };
   } catch (error) {
     if (!(error instanceof SessfsError)) throw error;
     if (error.code === 'STORE_FOREIGN') throw error;
-    return { ...none, holds: undefined, problem: `its map is damaged (${error.message})` };
+    return { ...lost, problem: `its map is damaged (${error.message})` };
   } finally {
     file.close();
   }

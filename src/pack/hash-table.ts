@@ -1,5 +1,5 @@
 /**
- * Places of chunks by their hash, for as many chunks as a volume has: 44 bytes for each, no objects.
+ * Places of chunks by their hash, for as many chunks as a volume has: 40 to 80 bytes for each, no objects.
  */
 
 import type { ChunkPlace } from './pack-writer.ts';

@@ -5,10 +5,11 @@
 import os from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { nodeDisk } from '../log/disk.ts';
+import { nodeDisk, systemCode } from '../log/disk.ts';
 import { loadZstd } from '../log/zstd.ts';
 import { assert } from '../shared/assert.ts';
 import { SessfsError } from '../shared/errors.ts';
+import type { ErrorCode } from '../shared/errors.ts';
 import { ChunkStore } from './chunk-store.ts';
 import { collectPacks } from './collect-packs.ts';
 import type {
@@ -61,7 +62,7 @@ async function answer(job: Job): Promise<void> {
     // It may know of chunks that were never written.
     forgetStore();
     const isAborted = error instanceof AbortedError;
-    const code = error instanceof SessfsError ? error.code : undefined;
+    const code = error instanceof SessfsError ? error.code : codeOfDisk(error);
     const message = error instanceof Error ? error.message : String(error);
     post({ kind: 'failed', failure: { code, message, isAborted } });
   }
@@ -76,6 +77,12 @@ async function run(job: Job): Promise<PackResult | CollectResult> {
   forgetStore();
   const { threshold } = job;
   return collectPacks({ ...place, threshold, pace: cycle.step, onRewritten: refresh });
+}
+
+/** A full disk passes; whatever else a disk does is told by its message. */
+function codeOfDisk(error: unknown): ErrorCode | undefined {
+  const code = systemCode(error);
+  return code === 'ENOSPC' || code === 'EDQUOT' ? 'NO_SPACE' : undefined;
 }
 
 /** Has the log read the maps anew. */

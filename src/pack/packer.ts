@@ -76,7 +76,10 @@ export class Packer {
    */
   collect(threshold: number, signal?: AbortSignal): Promise<CollectResult> {
     return this.#enqueue(async () => {
-      return (await this.#run({ kind: 'collect', threshold }, signal)) as CollectResult;
+      const result = (await this.#run({ kind: 'collect', threshold }, signal)) as CollectResult;
+      // The log measured its packs while the old ones were still there.
+      await this.#options.log.refreshPacked([], []);
+      return result;
     });
   }
 

@@ -13,6 +13,7 @@ import { nodeDisk } from '../../src/log/disk.ts';
 import { offsetOf, segmentName, segmentOf } from '../../src/log/segment.ts';
 import { loadZstd } from '../../src/log/zstd.ts';
 import { ChunkStore } from '../../src/pack/chunk-store.ts';
+import { collectPacks } from '../../src/pack/collect-packs.ts';
 import { packSegment } from '../../src/pack/pack-segment.ts';
 import type { Ino, SegmentId } from '../../src/shared/brands.ts';
 import { DESK_VOLUME_ID } from '../volume/desk.ts';
@@ -33,6 +34,18 @@ export async function packWorkplace(
     store.close();
     nodeDisk.remove(join(dir, segmentName(id)));
   }
+}
+
+/** Writes all packs anew. */
+export async function collectAll(volumeDir: string): Promise<void> {
+  await collectPacks({
+    disk: nodeDisk,
+    dir: join(volumeDir, 'log'),
+    volumeId: DESK_VOLUME_ID,
+    threshold: 2,
+    pace: async () => {},
+    onRewritten: async () => {},
+  });
 }
 
 async function findAlive(indexDir: string): Promise<Map<SegmentId, number[]>> {

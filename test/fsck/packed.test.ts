@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { findPackId } from '../../src/log/pack-format.ts';
-import { packWorkplace } from './packed-workplace.ts';
+import { SlotSource } from '../../src/fsck/slot-source.ts';
+import { DESK_VOLUME_ID } from '../volume/desk.ts';
+import { collectAll, packWorkplace } from './packed-workplace.ts';
 import {
   compare,
   copyWorkplace,
@@ -117,6 +119,32 @@ test('a repair of a plain segment leaves packed ones as they are', async () => {
   );
   expect((await fsck(dir)).status).toBe('clean');
   await lostIn(dir, contents);
+});
+
+test('what is packed and collected while it is being checked is found where it is now', async () => {
+  const { dir } = await makeWorkplace();
+  const place = { logDir: join(dir, 'log'), volumeId: DESK_VOLUME_ID };
+  const slots = slotsOf(dir);
+  const slot = slots.at(-2);
+  if (slot === undefined) throw new Error('no sealed segment');
+  const plain = SlotSource.open(place, slot);
+  const wanted = Buffer.alloc(slot.size);
+  expect(plain?.readContent(wanted, 0)).toBe(true);
+  await packWorkplace(dir);
+  // Opened before it was packed, and after it.
+  expect(plain?.readContent(Buffer.alloc(slot.size), 0)).toBe(true);
+  const packed = SlotSource.open(place, slot);
+  const parts = packed?.aliveParts(128, slot.size) ?? [];
+  expect(parts.length).toBeGreaterThan(0);
+  await collectAll(dir);
+  for (const [from, to] of parts) {
+    const bytes = Buffer.alloc(to - from);
+    expect(packed?.readContent(bytes, from)).toBe(true);
+    expect(bytes.equals(wanted.subarray(from, to))).toBe(true);
+  }
+  plain?.close();
+  packed?.close();
+  expect((await fsck(dir)).status).toBe('clean');
 });
 
 test('content that was removed and is still referred to is told', async () => {
