@@ -27,7 +27,6 @@ import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
 import { isDirectory, isMknodType, S_IALLUGO } from '../shared/mode.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../shared/mode.ts';
-import { NAME_MAX_BYTES } from '../shared/names.ts';
 import type { InodeRecord } from '../index/records.ts';
 import { setAttributes } from '../volume/attributes.ts';
 import type { AttributeChange } from '../volume/attributes.ts';
@@ -55,6 +54,7 @@ import type { Volume } from '../volume/volume.ts';
 import { LiveXattrs } from './live-xattrs.ts';
 import { VERSIONS_NAME } from './version-names.ts';
 import { VersionsTree } from './versions-tree.ts';
+import { measureSpace } from './volume-space.ts';
 
 /** All changes come through this mount or are told to the kernel: what it knows stays true. */
 const LIVE_TTL_MS = 24 * 3600 * 1000;
@@ -386,19 +386,7 @@ export class VolumeFileSystem implements FileSystem {
   }
 
   statfs(): StatfsReply {
-    const space = this.#volume.space.measure();
-    // Inodes are records in a log: there are as many as there is room for.
-    const freeFiles = space.freeBlocks;
-    return {
-      blocks: space.blocks,
-      freeBlocks: space.freeBlocks,
-      availableBlocks: space.availableBlocks,
-      files: this.#volume.state.inodes + freeFiles,
-      freeFiles,
-      blockSize: space.blockBytes,
-      fragmentSize: space.blockBytes,
-      maxNameBytes: NAME_MAX_BYTES,
-    };
+    return measureSpace(this.#volume);
   }
 
   /** ".", ".." and, where that is asked for, ".versions". @returns False if the reply is full. */

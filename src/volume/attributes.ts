@@ -38,7 +38,8 @@ export interface AttributeChange {
 /**
  * Changes attributes, in one event.
  *
- * @throws {FsError} EFBIG, EISDIR, EINVAL (a size for what has none), ENOSPC
+ * @throws {FsError} EFBIG, EISDIR, EINVAL (a size for what has none), ENOSPC, EDQUOT (to a larger
+ *   size)
  */
 export function setAttributes(
   volume: Volume,

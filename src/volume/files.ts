@@ -70,9 +70,14 @@ export function writeFile(
   const actor = caller.pid === 0 ? volume.state.dirtyFiles.get(ino)?.actor : undefined;
   const { unique, uid, gid, pid } = caller;
   const by = actor === undefined ? caller : { unique, uid, gid, pid, actor };
+  const { quota } = volume;
+  const end = offset + data.length;
   let start = findFoldStart(volume, inode, offset, data.length);
   let bytes = data;
-  if (start < offset && readBefore(volume, inode, start, offset)) {
+  // Folding moves what was there to the history: where that is full, small extents stay as they are.
+  const mayFold = start < offset && quota.hasHistoryRoom(end - start);
+  quota.checkWrite(inode, mayFold ? start : offset, end);
+  if (mayFold && readBefore(volume, inode, start, offset)) {
     bytes = foldBuffer.subarray(0, offset - start + data.length);
     bytes.set(data, offset - start);
   } else {
@@ -124,7 +129,7 @@ function findFoldStart(volume: Volume, inode: InodeRecord, offset: number, lengt
  * open(2) with O_TRUNC, ftruncate(2), truncate(2).
  *
  * @param options.hasHandle It came through an open file: its close will cut the version.
- * @throws {FsError} EFBIG, EISDIR, ENOSPC
+ * @throws {FsError} EFBIG, EISDIR, ENOSPC, EDQUOT (only to a larger size)
  */
 export function truncateFile(
   volume: Volume,
@@ -161,6 +166,7 @@ export function prepareTruncate(
 ): void {
   if (size > MAX_FILE_BYTES) throw new FsError(Errno.EFBIG);
   volume.cuts.beforeChange(inode.ino);
+  if (size > inode.size) volume.quota.checkChange(inode);
   if (size >= inode.size) return;
   const dirty = volume.state.dirtyFiles.get(inode.ino);
   if (dirty !== undefined && dirty.actor !== volume.actors.resolve(caller)) {
@@ -173,7 +179,9 @@ export function settleTruncate(volume: Volume, inode: InodeRecord): void {
   if (!volume.cuts.hasWriters(inode.ino)) volume.cuts.cutIfChanged(inode.ino, 'close');
 }
 
-/** @throws {FsError} EOPNOTSUPP For modes other than allocate, keep size, punch and zero; EFBIG, ENODEV */
+/**
+ * @throws {FsError} EOPNOTSUPP For modes other than allocate, keep size, punch and zero; EFBIG, ENODEV, EDQUOT
+ */
 export function allocateFile(
   volume: Volume,
   caller: Caller,
@@ -187,13 +195,19 @@ export function allocateFile(
   if (isDirectory(inode.mode)) throw new FsError(Errno.EISDIR);
   if (!isRegular(inode.mode)) throw new FsError(Errno.ENODEV);
   if (offset + length > MAX_FILE_BYTES) throw new FsError(Errno.EFBIG);
-  const zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0;
+  const { quota } = volume;
+  const end = offset + length;
+  const punches = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
+  const zero = punches || (mode & FALLOC_FL_ZERO_RANGE) !== 0;
+  if (!zero) quota.checkAllocate(inode, offset, end);
   const keepSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
   const killSuidGid = losesSuidGid(caller);
   // Space is never promised ahead: a log has no place to keep it. The bits go all the same.
   const losesBits = killSuidGid && modeWithoutSuidGid(inode.mode) !== inode.mode;
-  if (!zero && !losesBits && (keepSize || offset + length <= inode.size)) return;
+  if (!zero && !losesBits && (keepSize || end <= inode.size)) return;
   volume.cuts.beforeChange(ino);
+  if (zero && !punches) quota.checkZero(inode, offset, end);
+  else if (!punches) quota.checkChange(inode);
   volume.commit({ kind: 'allocate', ino, offset, length, zero, keepSize, killSuidGid }, caller);
 }
 
@@ -201,6 +215,7 @@ export function allocateFile(
  * copy_file_range(2): shares extents, copies no byte.
  *
  * @returns How many bytes the target got: fewer at the end of the source.
+ * @throws {FsError} EFBIG, EDQUOT, ENOSPC, EISDIR, EINVAL
  */
 export function cloneFileRange(
   volume: Volume,
@@ -209,11 +224,12 @@ export function cloneFileRange(
   to: { readonly ino: Ino; readonly offset: number; readonly length: number },
 ): number {
   const source = getRegular(volume, from.ino);
-  getRegular(volume, to.ino);
+  const target = getRegular(volume, to.ino);
   const length = Math.min(to.length, source.size - from.offset);
   if (length <= 0) return 0;
   if (to.offset + length > MAX_FILE_BYTES) throw new FsError(Errno.EFBIG);
   volume.cuts.beforeChange(to.ino);
+  volume.quota.checkClone(source, from.offset, target, { offset: to.offset, length });
   volume.commit(
     {
       kind: 'clone',

@@ -57,7 +57,7 @@ export function getInode(volume: Volume, ino: Ino): InodeRecord {
 /**
  * Makes a file, directory, symlink or special file.
  *
- * @throws {FsError} EEXIST, ENOENT (the directory was removed), ENOTDIR, ENAMETOOLONG
+ * @throws {FsError} EEXIST, ENOENT (the directory was removed), ENOTDIR, ENAMETOOLONG, EDQUOT
  */
 export function makeNode(
   volume: Volume,
@@ -71,7 +71,11 @@ export function makeNode(
   return make(volume, caller, directory, place, node);
 }
 
-/** O_TMPFILE: an inode in the spirit of a directory, without a name in it. */
+/**
+ * O_TMPFILE: an inode in the spirit of a directory, without a name in it.
+ *
+ * @throws {FsError} ENOENT, ENOTDIR, EDQUOT
+ */
 export function makeUnnamed(
   volume: Volume,
   caller: Caller,
@@ -89,6 +93,7 @@ function make(
   place: { readonly parent: Ino | 0; readonly name: Name },
   node: NewNode,
 ): InodeRecord {
+  volume.quota.checkInode();
   const inheritsGroup = (directory.mode & S_ISGID) !== 0;
   const event: MakeEvent = {
     kind: 'make',
@@ -105,7 +110,10 @@ function make(
   return getInode(volume, event.ino);
 }
 
-/** @throws {FsError} EEXIST, EPERM (a directory), EMLINK, ENOENT, ENOTDIR, ENAMETOOLONG */
+/**
+ * @throws {FsError} EEXIST, EPERM (a directory), EMLINK, ENOENT, ENOTDIR, ENAMETOOLONG, EDQUOT (only for a
+ *   file without a name)
+ */
 export function linkNode(
   volume: Volume,
   caller: Caller,
@@ -117,6 +125,7 @@ export function linkNode(
   if (inode.nlink >= LINK_MAX) throw new FsError(Errno.EMLINK);
   getDirectory(volume, place.parent);
   checkFree(volume, place.parent, place.name);
+  if (inode.nlink === 0) volume.quota.checkRevival(inode);
   volume.commit({ kind: 'link', ino, parent: place.parent, name: place.name }, caller);
   return inode;
 }

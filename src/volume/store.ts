@@ -10,6 +10,7 @@
 import { SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId, Revision } from '../shared/brands.ts';
 import type { Clock, Time } from '../shared/time.ts';
+import type { OwnQuota, QuotaControl } from './quota.ts';
 import type { WriterTable } from './writers.ts';
 
 export interface VolumeOptions {
@@ -33,6 +34,8 @@ export interface VolumeOptions {
   readonly readers?: WriterTable;
   /** Size at which a segment of the log is full, in bytes; default 64 MiB. */
   readonly segmentBytes?: number;
+  /** What the session says itself of what it may hold; by default the policy says it. */
+  readonly quota?: OwnQuota | undefined;
 }
 
 export interface Resumed {
@@ -93,6 +96,7 @@ export interface ActorSource {
 }
 
 export interface VolumeControl {
+  readonly quota: QuotaControl;
   status(): VolumeStatus;
   /** Everything acknowledged so far is on disk when this resolves. */
   sync(): Promise<void>;

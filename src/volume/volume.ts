@@ -31,6 +31,7 @@ import { FLUSH_CHANGES, listRecentActors, openParts } from './open-parts.ts';
 import type { Parts } from './open-parts.ts';
 import { Pins } from './pins.ts';
 import { Promiser } from './promiser.ts';
+import { VolumeQuota } from './quota.ts';
 import type { State } from './state.ts';
 import { SYSTEM_CALLER } from './store.ts';
 import type { ActorSource, Caller, VolumeControl, VolumeOptions, VolumeStatus } from './store.ts';
@@ -58,6 +59,7 @@ export class Volume implements Core, VolumeControl {
   readonly space: StoreSpace;
   readonly listings: Listings;
   readonly promiser: Promiser;
+  readonly quota: VolumeQuota;
   /** Revisions that somebody is reading: what they need is not removed meanwhile. */
   readonly pins = new Pins();
   /** Why the index was made anew at the start, if it was: somebody should be told. */
@@ -102,6 +104,12 @@ export class Volume implements Core, VolumeControl {
     this.#flushedRevision = opened.indexed;
     this.#flushedAnswered = opened.answered;
     this.promiser = new Promiser(this);
+    this.quota = new VolumeQuota({
+      state: this.state,
+      policyLimits: () => this.promiser.current.policy.quota,
+      makesVersions: (inode) => this.promiser.resolveInode(inode).makesVersions,
+      own: options.quota,
+    });
     this.state.onCrowded = () => this.#trimSoon();
     this.listings = new Listings(this);
     const writers = options.writers ?? new MemoryWriters();
@@ -259,6 +267,7 @@ export class Volume implements Core, VolumeControl {
     await this.cuts.settled();
     await this.actors.settled();
     this.#isClosed = true;
+    this.quota.noteUse();
     clearTimeout(this.#settleTimer);
     await this.#flush();
     await this.index.close();
@@ -342,6 +351,7 @@ export class Volume implements Core, VolumeControl {
     } catch (error) {
       this.report('Cannot settle the volume', error);
     }
+    this.quota.noteUse();
     await this.#flush();
     if (this.#settleTimer === undefined && this.cuts.isWaiting) this.#armSettle();
   }
