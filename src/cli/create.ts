@@ -10,6 +10,8 @@ import type { Command } from 'commander';
 
 import { DRIVERS } from '../control/protocol.ts';
 import type { Driver } from '../control/protocol.ts';
+import { TIERS } from '../policy/tier.ts';
+import type { Tier } from '../policy/tier.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
@@ -22,6 +24,7 @@ interface CreateOptions extends CommonOptions {
   readonly suid?: boolean;
   readonly listVersions?: boolean;
   readonly driver?: Driver;
+  readonly tier?: Tier;
 }
 
 export function addCreate(program: Command): void {
@@ -38,16 +41,20 @@ export function addCreate(program: Command): void {
       '--list-versions',
       'show .versions in listings (find and grep -r then walk all history)',
     )
+    .addOption(
+      new Option('--tier <tier>', 'how long its files are kept (default: standard)').choices(TIERS),
+    )
     .addOption(new Option('--driver <driver>', 'how it is served').choices(DRIVERS));
-  withCommon(command, 'sessfs create notes --mount ~/notes').action(run);
+  withCommon(command, 'sessfs create notes --mount ~/notes --tier persistent').action(run);
 }
 
 async function run(name: string | undefined, options: CreateOptions): Promise<void> {
-  const { mount, owner, allowOther, dev, suid, listVersions, driver } = options;
+  const { mount, owner, allowOther, dev, suid, listVersions, driver, tier } = options;
   const session = await openClient(options).createSession({
     ...(name === undefined ? {} : { name }),
     ...(mount === undefined ? {} : { mountPoint: resolve(mount) }),
     ...(owner === undefined ? {} : { owner: parseOwner(owner) }),
+    ...(tier === undefined ? {} : { tier }),
     options: {
       ...(allowOther === undefined ? {} : { allowOther }),
       ...(dev === undefined ? {} : { dev }),

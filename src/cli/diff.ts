@@ -15,7 +15,8 @@ import { printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { parseTarget } from './target.ts';
 import type { Target } from './target.ts';
-import { formatSize, formatTable, printable } from './text.ts';
+import { formatTable } from './text.ts';
+import { betweenMoments, countDifferences, formatDifference } from './tree-diff-text.ts';
 
 export function addDiff(program: Command): void {
   const command = program
@@ -122,33 +123,7 @@ async function diffTrees(before: Side, after: Side, options: CommonOptions): Pro
   if (reply.truncated) printLine('There are more: compare directories further down');
 }
 
-const WORDS = {
-  added: 'added',
-  removed: 'removed',
-  content: 'changed',
-  attributes: 'attributes',
-  type: 'other type',
-} as const;
-
-function formatDifference(difference: TreeDifference): string[] {
-  const { change, kind, text, sizeBefore, sizeAfter } = difference;
-  const name = kind === 'directory' ? `${text}/` : text;
-  return [WORDS[change], printable(name), formatSizes(kind, sizeBefore, sizeAfter)];
-}
-
-function formatSizes(kind: string, before: number | undefined, after: number | undefined): string {
-  if (kind === 'directory') return '';
-  if (before === undefined) return formatSize(after ?? 0);
-  if (after === undefined || before === after) return formatSize(before);
-  return `${formatSize(before)} to ${formatSize(after)}`;
-}
-
 function summarise(differences: readonly TreeDifference[], from: NodeInfo, to: NodeInfo): string {
-  const moments = `r${from.revision} to r${to.revision}`;
-  if (differences.length === 0) return `No difference, ${moments}`;
-  const counts = Object.entries(WORDS)
-    .map(([change, word]) => [differences.filter((d) => d.change === change).length, word] as const)
-    .filter(([count]) => count > 0)
-    .map(([count, word]) => `${count} ${word}`);
-  return `${counts.join(', ')}, ${moments}`;
+  const counts = countDifferences(differences);
+  return `${counts === '' ? 'No difference' : counts}, ${betweenMoments(from, to)}`;
 }

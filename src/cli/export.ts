@@ -6,10 +6,9 @@ import type { Command } from 'commander';
 
 import { writeArchive } from '../export/write-archive.ts';
 import { SessfsError } from '../shared/errors.ts';
-import { openClient, printJson, withCommon } from './context.ts';
+import { printJson, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
-import { parseTarget } from './target.ts';
-import type { Target } from './target.ts';
+import { findTarget } from './session-target.ts';
 import { formatSize } from './text.ts';
 
 /** How often the line with the progress is written, in milliseconds. */
@@ -66,30 +65,6 @@ async function run(what: string, options: ExportOptions): Promise<void> {
     }
   } finally {
     progress.end();
-  }
-}
-
-/** A word without a slash may be a session; a path on a mount otherwise. */
-async function findTarget(what: string, options: ExportOptions): Promise<Target> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(what)) return parseTarget(what, options);
-  const client = openClient(options);
-  try {
-    const session = await client.getSession(what);
-    return { client, session: session.id, path: '', at: undefined };
-  } catch (error) {
-    return findPath(what, options, error);
-  }
-}
-
-/** @param asSession Why it is no session: that is what counts if it is no path either. */
-function findPath(what: string, options: ExportOptions, asSession: unknown): Target {
-  const code = asSession instanceof SessfsError ? asSession.code : undefined;
-  if (code !== 'SESSION_UNKNOWN' && code !== 'DAEMON_UNREACHABLE') throw asSession;
-  try {
-    // Its mount may be of another store, whose daemon does answer.
-    return parseTarget(what, options);
-  } catch (error) {
-    throw code === 'DAEMON_UNREACHABLE' ? asSession : error;
   }
 }
 

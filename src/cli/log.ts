@@ -5,10 +5,10 @@
 import type { Command } from 'commander';
 
 import type { LogReply, VersionInfo } from '../control/protocol.ts';
-import { SessfsError } from '../shared/errors.ts';
 import { describeActor } from './actor.ts';
 import { printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
+import { parseCount } from './counts.ts';
 import { parseTarget } from './target.ts';
 import { formatSize, formatTable, formatTime, printable } from './text.ts';
 
@@ -25,16 +25,10 @@ export function addLog(program: Command): void {
 
 async function run(path: string, options: CommonOptions & { limit?: string }): Promise<void> {
   const target = parseTarget(path, options);
-  const reply = await target.client.log(target.session, target.path, parseLimit(options.limit));
+  const limit = parseCount(options.limit, 'limit');
+  const reply = await target.client.log(target.session, target.path, limit);
   if (options.json === true) printJson(reply);
   else printLine(formatLog(reply));
-}
-
-function parseLimit(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const limit = Number(text);
-  if (Number.isSafeInteger(limit) && limit > 0) return limit;
-  throw new SessfsError('USAGE', `Cannot use limit "${text}": want a number above 0`);
 }
 
 function formatLog(reply: LogReply): string {

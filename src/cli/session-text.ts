@@ -3,7 +3,8 @@
  */
 
 import type { ServerState, SessionInfo, VolumeInfo } from '../control/protocol.ts';
-import { formatSize, formatTable, formatTime } from './text.ts';
+import type { SweepStatus } from '../control/promise-protocol.ts';
+import { count, formatSize, formatTable, formatTime } from './text.ts';
 
 const STATE_WORDS: Record<ServerState, string> = {
   starting: 'starting',
@@ -38,7 +39,11 @@ export function formatSessions(sessions: readonly SessionInfo[]): string {
   ]);
 }
 
-export function formatSession(session: SessionInfo, volume: VolumeInfo | undefined): string {
+/** @param details.tier Of its files, as its volume has it; undefined: nobody asked it. */
+export function formatSession(
+  session: SessionInfo,
+  { volume, tier }: { volume?: VolumeInfo | undefined; tier?: string | undefined },
+): string {
   const { options, server } = session;
   const flags = [
     options.allowOther ? 'allow-other' : '',
@@ -54,14 +59,27 @@ export function formatSession(session: SessionInfo, volume: VolumeInfo | undefin
     ['owner', `${session.uid}:${session.gid}`],
     ['created', formatTime(session.created)],
     ...(session.ended === undefined ? [] : [['ended', formatTime(session.ended)]]),
+    ...(tier === undefined ? [] : [['tier', tier]]),
     ['mount', session.mountPoint],
     ['options', flags.length === 0 ? '-' : flags.join(', ')],
     ['server', server.pid === undefined ? '-' : `pid ${server.pid}`],
     ['restarts', `${server.restarts}, hibernations ${server.hibernations}`],
     ...(server.problem === undefined ? [] : [['problem', server.problem]]),
+    ...(session.sweep === undefined ? [] : sweepRows(session.sweep)),
     ...(volume === undefined ? [] : volumeRows(volume)),
   ];
   return formatTable(rows);
+}
+
+function sweepRows({ last, nextDue, refusal, problem, ...removed }: SweepStatus): string[][] {
+  const { versions, liveFiles, bytes } = removed;
+  const what = `${count(versions, 'version')}, ${count(liveFiles, 'live file')}, ${formatSize(bytes)}`;
+  return [
+    ['last sweep', last === undefined ? '-' : `${formatTime(last)}, removed ${what}`],
+    ...(nextDue === null ? [] : [['next due', formatTime(nextDue)]]),
+    ...(refusal === undefined ? [] : [['sweep refused', refusal]]),
+    ...(problem === undefined ? [] : [['sweep failed', problem]]),
+  ];
 }
 
 function volumeRows(volume: VolumeInfo): string[][] {
@@ -72,6 +90,7 @@ function volumeRows(volume: VolumeInfo): string[][] {
     ['inodes', String(volume.inodes)],
     ['versions', String(volume.versions)],
     ['live', formatSize(volume.liveBytes)],
+    ['history', formatSize(volume.historyBytes)],
     ['log', formatSize(volume.logBytes)],
     ['memory', formatSize(volume.rssBytes)],
     ...(volume.readOnly === undefined ? [] : [['read-only', volume.readOnly]]),

@@ -4,8 +4,6 @@
 
 import type { Command } from 'commander';
 
-import type { ControlClient } from '../control/client.ts';
-import type { SessionInfo, VolumeInfo } from '../control/protocol.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { formatSession } from './session-text.ts';
@@ -21,15 +19,10 @@ export function addShow(program: Command): void {
 async function run(name: string, options: CommonOptions): Promise<void> {
   const client = openClient(options);
   const session = await client.getSession(name);
-  const volume = await findVolume(client, session);
-  if (options.json === true) printJson({ ...session, volume });
-  else printLine(formatSession(session, volume));
-}
-
-/** A session that nobody serves is not started just to be looked at. */
-async function findVolume(
-  client: ControlClient,
-  session: SessionInfo,
-): Promise<VolumeInfo | undefined> {
-  return session.server.pid === undefined ? undefined : client.volumeInfo(session.id);
+  // A session that nobody serves is not started just to be looked at.
+  const isServed = session.server.pid !== undefined;
+  const volume = isServed ? await client.volumeInfo(session.id) : undefined;
+  const tier = isServed ? (await client.promises.tier(session.id, '')).session : session.tier;
+  if (options.json === true) printJson({ ...session, tier, volume });
+  else printLine(formatSession(session, { volume, tier }));
 }

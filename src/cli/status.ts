@@ -4,7 +4,7 @@
 
 import type { Command } from 'commander';
 
-import type { ServerState } from '../control/protocol.ts';
+import type { ServerState, SessionInfo } from '../control/protocol.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { formatSessions } from './session-text.ts';
@@ -43,10 +43,25 @@ async function run(options: CommonOptions): Promise<void> {
       ['started', formatTime(status.started)],
       ['memory', formatSize(status.rssBytes)],
       ['sessions', `${sessions.length}, of which ${mounted} mounted`],
+      ['last sweep', describeLastSweep(sessions)],
     ]),
   );
   if (sessions.length > 0) printLine(`\n${formatSessions(sessions)}`);
-  for (const { id, server } of sessions) {
+  for (const { id, server, sweep } of sessions) {
     if (server.problem !== undefined) printLine(`\n${id} is ${server.state}: ${server.problem}`);
+    const { refusal, problem } = sweep ?? {};
+    if (refusal !== undefined) {
+      printLine(`\n${id} was not swept: ${refusal}; see what is due: sessfs sweep ${id}`);
+    }
+    if (problem !== undefined) printLine(`\nThe last sweep of ${id} failed: ${problem}`);
   }
+}
+
+/** The latest of all sessions. */
+function describeLastSweep(sessions: readonly SessionInfo[]): string {
+  const last = sessions
+    .flatMap(({ sweep }) => sweep?.last ?? [])
+    .toSorted()
+    .at(-1);
+  return last === undefined ? 'none since the daemon started' : formatTime(last);
 }

@@ -2,6 +2,12 @@
  * How things look to a person: columns, sizes, times. JSON never goes through here.
  */
 
+const SPANS = [
+  { name: 'y', ms: 31_536_000_000 },
+  { name: 'd', ms: 86_400_000 },
+  { name: 'h', ms: 3_600_000 },
+  { name: 'm', ms: 60_000 },
+];
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function formatSize(bytes: number): string {
@@ -17,6 +23,19 @@ export function formatSize(bytes: number): string {
 /** To the second: "2026-11-22T10:15:02Z". */
 export function formatTime(iso: string): string {
   return iso.replace(/\.\d+Z$/, 'Z');
+}
+
+/** How far away a time is, in one unit of which there are at least two: "in 29d"; "over" if it has passed. */
+export function formatLeft(iso: string, nowMs: number): string {
+  const leftMs = Date.parse(iso) - nowMs;
+  if (leftMs <= 0) return 'over';
+  const { name, ms } = SPANS.find((span) => leftMs >= 2 * span.ms) ?? { name: 's', ms: 1000 };
+  return `in ${Math.ceil(leftMs / ms)}${name}`;
+}
+
+/** "1 version", "3 versions". */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** Rows as aligned columns; the last one is as long as it is. */

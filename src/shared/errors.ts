@@ -54,6 +54,7 @@ export const EXIT_CODES = {
   READ_ONLY: 30,
   DAMAGE_FOUND: 31,
   DAMAGE_REPAIRED: 32,
+  SWEEP_REFUSED: 33,
 } as const;
 
 export type ErrorCode = keyof typeof EXIT_CODES;

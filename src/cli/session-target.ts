@@ -1,0 +1,71 @@
+/**
+ * Which session a command is about: named by itself, by a path on its mount, or by where the caller is.
+ */
+
+import type { ControlClient } from '../control/client.ts';
+import type { SessionInfo } from '../control/protocol.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { openClient } from './context.ts';
+import type { CommonOptions } from './context.ts';
+import { parseTarget } from './target.ts';
+import type { Target } from './target.ts';
+
+const SESSION = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/**
+ * Finds what SESSION|PATH means: a word without a slash may be a session, and is a path otherwise.
+ *
+ * @param what undefined: the session of the working directory, as a whole.
+ * @throws {SessfsError} SESSION_UNKNOWN, NOT_IN_SESSION, DAEMON_UNREACHABLE
+ */
+export async function findTarget(
+  what: string | undefined,
+  options: CommonOptions,
+): Promise<Target> {
+  if (what === undefined) return findHere(options);
+  if (!SESSION.test(what)) return parseTarget(what, options);
+  const client = openClient(options);
+  try {
+    const session = await client.getSession(what);
+    return { client, session: session.id, path: '', at: undefined };
+  } catch (error) {
+    return findPath(what, options, error);
+  }
+}
+
+/** Finds a session only: of a path, the session that it is in. */
+export async function findSession(
+  what: string | undefined,
+  options: CommonOptions,
+): Promise<{ client: ControlClient; session: SessionInfo }> {
+  const { client, session } = await findTarget(what, options);
+  return { client, session: await client.getSession(session) };
+}
+
+/** How a person calls a session. */
+export const titleOf = ({ id, name }: Pick<SessionInfo, 'id' | 'name'>): string => name ?? id;
+
+function findHere(options: CommonOptions): Target {
+  try {
+    return { ...parseTarget('.', options), path: '' };
+  } catch (error) {
+    if (!(error instanceof SessfsError) || error.code !== 'NOT_IN_SESSION') throw error;
+    throw new SessfsError(
+      'NOT_IN_SESSION',
+      'Cannot find the session: the working directory is not on a mount of sessfs',
+      { hint: 'Name the session, or go to its mount; "sessfs list" shows both', cause: error },
+    );
+  }
+}
+
+/** @param asSession Why it is no session: that is what counts if it is no path either. */
+function findPath(what: string, options: CommonOptions, asSession: unknown): Target {
+  const code = asSession instanceof SessfsError ? asSession.code : undefined;
+  if (code !== 'SESSION_UNKNOWN' && code !== 'DAEMON_UNREACHABLE') throw asSession;
+  try {
+    // Its mount may be of another store, whose daemon does answer.
+    return parseTarget(what, options);
+  } catch (error) {
+    throw code === 'DAEMON_UNREACHABLE' ? asSession : error;
+  }
+}
