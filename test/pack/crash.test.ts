@@ -10,6 +10,7 @@ import { MemoryDisk, systemError } from '../log/memory-disk.ts';
 import {
   DIR,
   collect,
+  makeRandom,
   openPackLog,
   pack,
   randomBytes,
@@ -18,6 +19,7 @@ import {
   writeRecord,
 } from './fixture.ts';
 import type { Written } from './fixture.ts';
+import { NamesDisk } from './names-disk.ts';
 
 const IDS = [0, 1] as SegmentId[];
 
@@ -72,10 +74,10 @@ async function expectSame(disk: MemoryDisk, base: Base): Promise<void> {
 /** Runs cleaning again and again, each time with the disk failing from or at a later call. */
 async function failAtEach(
   base: Base,
-  options: { staysDead: boolean; after: (disk: MemoryDisk) => void },
+  options: { staysDead: boolean; after: (disk: NamesDisk, failing: number) => void },
 ): Promise<number> {
   for (let failing = 0; ; failing++) {
-    const disk = base.disk.clone();
+    const disk = NamesDisk.from(base.disk, DIR);
     let calls = 0;
     disk.onCall = (call) => {
       const count = calls++;
@@ -89,7 +91,7 @@ async function failAtEach(
     disk.onCall = () => {};
     const open = options.staysDead ? 0 : disk.openCount;
     expect({ failing, open }).toEqual({ failing, open: 0 });
-    options.after(disk);
+    options.after(disk, failing);
     await expectSame(disk, base);
     await clean(disk, base);
     await expectSame(disk, base);
@@ -98,7 +100,13 @@ async function failAtEach(
   }
 }
 
-const losePower = (disk: MemoryDisk): void => disk.losePower(() => false);
+/** Names since the last sync: all, none, or some of them, told by a number. */
+const loseNames =
+  (seed: number) =>
+  (disk: NamesDisk, failing: number): void => {
+    const random = makeRandom(seed + failing);
+    disk.losePowerAndNames(() => seed === 1 || (seed > 1 && random() % 2 === 0));
+  };
 
 describe('cleaning', () => {
   test('that is killed at any call of the disk leaves a log that reads the same', async () => {
@@ -107,11 +115,13 @@ describe('cleaning', () => {
     expect(steps).toBeGreaterThan(150);
   });
 
-  test('that a power cut ends leaves a log that reads the same', async () => {
-    const base = await makeBase();
-    const steps = await failAtEach(base, { staysDead: true, after: losePower });
-    expect(steps).toBeGreaterThan(150);
-  });
+  for (const seed of [0, 1, 2, 3]) {
+    test(`that a power cut ends leaves a log that reads the same (names ${seed})`, async () => {
+      const base = await makeBase();
+      const steps = await failAtEach(base, { staysDead: true, after: loseNames(seed) });
+      expect(steps).toBeGreaterThan(150);
+    });
+  }
 
   test('that fails at any call of the disk lets go of every file, and can be done again', async () => {
     const base = await makeBase();
