@@ -14,38 +14,70 @@ import { diskError } from './disk.ts';
 import type { Disk } from './disk.ts';
 import { mapName } from './map-header.ts';
 import { OpenFiles } from './open-files.ts';
-import { PackedSegments } from './packed-segments.ts';
+import { getPackedCode, loadPackedCode } from './packed-code.ts';
+import type { PackedSegments } from './packed-segments.ts';
 import { openRecords } from './segment-files.ts';
+import type { SegmentFile } from './segment-files.ts';
 import { offsetOf, segmentName, segmentOf } from './segment.ts';
 import { syncDirectory } from './syncer.ts';
 
 /** Enough for a working set of 2 GiB in segments of 64 MiB. */
 const OPEN_SEGMENTS_MAX = 32;
 
+interface LogPlace {
+  readonly disk: Disk;
+  readonly dir: string;
+  readonly volumeId: string;
+}
+
 export class LogFiles {
-  readonly packed: PackedSegments;
+  readonly #place: LogPlace;
   readonly #disk: Disk;
   readonly #dir: string;
+  /** Undefined as long as no segment is packed. */
+  #packed: PackedSegments | undefined;
   readonly #plain: OpenFiles<SegmentId, DiskFile>;
 
-  constructor(place: { disk: Disk; dir: string; volumeId: string }) {
+  constructor(place: LogPlace) {
     const { disk, dir } = place;
+    this.#place = place;
     this.#disk = disk;
     this.#dir = dir;
-    this.packed = new PackedSegments(place);
     this.#plain = new OpenFiles(
       (id) => DiskFile.open(disk, `${dir}/${segmentName(id)}`),
       OPEN_SEGMENTS_MAX,
     );
   }
 
+  /** Takes up one that is packed; the code that reads it is loaded. */
+  addPacked(file: SegmentFile): void {
+    this.#packed ??= getPackedCode().makeSegments(this.#place);
+    this.#packed.add(file);
+  }
+
+  isPacked(id: SegmentId): boolean {
+    return this.#packed !== undefined && this.#packed.has(id);
+  }
+
+  /** What a map takes on disk; undefined if the segment is not packed. */
+  mapBytes(id: SegmentId): number | undefined {
+    return this.#packed?.mapBytes(id);
+  }
+
+  /** What all packed segments are, take on disk with their packs, and have of data. */
+  packedBytes(): { logical: number; stored: number; data: number } {
+    const packed = this.#packed;
+    if (packed === undefined) return { logical: 0, stored: 0, data: 0 };
+    return { logical: packed.logicalBytes, stored: packed.storedBytes, data: packed.dataBytes };
+  }
+
   pathOf(id: SegmentId): string {
-    return `${this.#dir}/${this.packed.has(id) ? mapName(id) : segmentName(id)}`;
+    return `${this.#dir}/${this.isPacked(id) ? mapName(id) : segmentName(id)}`;
   }
 
   /** A segment for somebody who reads its records, and closes it. */
   openRecords(id: SegmentId): OpenSource {
-    return openRecords(this.#disk, { path: this.pathOf(id), isPacked: this.packed.has(id) });
+    return openRecords(this.#disk, { path: this.pathOf(id), isPacked: this.isPacked(id) });
   }
 
   /** @throws {FsError} EIO If not all of it is there, or it was removed by cleaning. */
@@ -53,7 +85,7 @@ export class LogFiles {
     const id = segmentOf(pos);
     const position = offsetOf(pos);
     try {
-      const source: OpenSource = this.packed.has(id) ? this.packed.get(id) : this.#plain.get(id);
+      const source = this.#sourceOf(id);
       let done = source.read(into, offset, length, position);
       while (done < length) {
         const count = source.read(into, offset + done, length - done, position + done);
@@ -79,7 +111,7 @@ export class LogFiles {
       }
     };
     try {
-      if (this.packed.has(id)) await this.packed.withPinned(id, fill);
+      if (this.#packed?.has(id) === true) await this.#packed.withPinned(id, fill);
       else await this.#plain.withPinned(id, fill);
     } catch (error) {
       throw this.#readError(error, id);
@@ -89,17 +121,29 @@ export class LogFiles {
 
   /** @param size Of the segment, which the map must have. */
   async adoptPacked(id: SegmentId, size: number): Promise<void> {
-    const wasPacked = this.packed.has(id);
-    await this.packed.adopt(id, size);
+    await loadPackedCode();
+    const packed = (this.#packed ??= getPackedCode().makeSegments(this.#place));
+    const wasPacked = packed.has(id);
+    await packed.adopt(id, size);
     if (wasPacked) return;
     await this.#plain.drop(id);
     await this.#disk.removeAsync(`${this.#dir}/${segmentName(id)}`);
     await syncDirectory(this.#disk, this.#dir);
   }
 
+  /** Reads maps anew, and no longer from the packs that were replaced. */
+  async refreshPacked(ids: readonly SegmentId[], oldPacks: readonly number[]): Promise<void> {
+    await this.#packed?.refresh(ids, oldPacks);
+  }
+
   closeAll(): void {
     this.#plain.closeAll();
-    this.packed.closeAll();
+    this.#packed?.closeAll();
+  }
+
+  #sourceOf(id: SegmentId): OpenSource {
+    const packed = this.#packed;
+    return packed !== undefined && packed.has(id) ? packed.get(id) : this.#plain.get(id);
   }
 
   #readError(error: unknown, id: SegmentId): FsError {

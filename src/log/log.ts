@@ -115,7 +115,7 @@ export class Log {
     this.#disk = disk;
     this.#syncedFile = syncedFile;
     this.#files = new LogFiles(options);
-    for (const { file } of recovered.links) if (file.isPacked) this.#files.packed.add(file);
+    for (const { file } of recovered.links) if (file.isPacked) this.#files.addPacked(file);
     this.#writer = writer;
     this.#sealedBytes = recovered.links.slice(1).map((link) => link.header.previous.size);
     this.#sealedTotal = this.#sealedBytes.reduce((sum, bytes) => sum + bytes, 0);
@@ -229,21 +229,21 @@ export class Log {
 
   /** What the log takes on disk: segments, maps and packs. */
   get storedBytes(): number {
-    const { packed } = this.#files;
-    return this.bytes - packed.logicalBytes + packed.storedBytes;
+    const { logical, stored } = this.#files.packedBytes();
+    return this.bytes - logical + stored;
   }
 
   /** The content that the log has, referred to or not; of plain segments all that is in them is counted. */
   get dataBytes(): number {
-    const { packed } = this.#files;
-    return this.bytes - packed.logicalBytes + packed.dataBytes;
+    const { logical, data } = this.#files.packedBytes();
+    return this.bytes - logical + data;
   }
 
   segments(): readonly SegmentInfo[] {
     const sizes = [...this.#sealedBytes, this.#writer.size];
     return sizes.map((bytes, index) => {
       const id = index as SegmentId;
-      const mapBytes = this.#files.packed.mapBytes(id);
+      const mapBytes = this.#files.mapBytes(id);
       return {
         id,
         path: this.#files.pathOf(id),
@@ -257,7 +257,7 @@ export class Log {
 
   /** True if what is left of the content of a segment is in packs, verified by their checksums alone. */
   isPacked(id: SegmentId): boolean {
-    return this.#files.packed.has(id);
+    return this.#files.isPacked(id);
   }
 
   /**
@@ -292,7 +292,7 @@ export class Log {
    * @returns When nothing is read from those packs any more: they can be removed.
    */
   refreshPacked(ids: readonly SegmentId[], oldPacks: readonly number[]): Promise<void> {
-    return this.#files.packed.refresh(ids, oldPacks);
+    return this.#files.refreshPacked(ids, oldPacks);
   }
 
   /**

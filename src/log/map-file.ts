@@ -10,9 +10,9 @@ import { crc32 } from 'node:zlib';
 import { SessfsError } from '../shared/errors.ts';
 import { DiskFile, readFully, readFullyAsync } from './byte-source.ts';
 import type { OpenSource } from './byte-source.ts';
-import { corruptFile, foreignFile } from './corrupt.ts';
+import { corruptFile } from './corrupt.ts';
 import type { Disk } from './disk.ts';
-import { MAP_HEADER_BYTES, decodeMapHeader } from './map-header.ts';
+import { MAP_HEADER_BYTES, readMapHeader } from './map-header.ts';
 import type { MapHeader } from './map-header.ts';
 import { SKELETON_FRAME_BYTES, SpanKind, cell, decodeMapTables, findRow } from './map-tables.ts';
 import type { MapTables } from './map-tables.ts';
@@ -21,14 +21,6 @@ import { decompress } from './zstd.ts';
 
 export interface SegmentMap extends MapTables {
   readonly header: MapHeader;
-}
-
-/** @throws {SessfsError} LOG_CORRUPT, or STORE_FOREIGN if it is no map, or of another format. */
-export function readMapHeader(file: DiskFile, path: string): MapHeader {
-  const decoded = decodeMapHeader(readFully(file, 0, MAP_HEADER_BYTES));
-  if (decoded.kind === 'map') return decoded.header;
-  if (decoded.kind === 'foreign') throw foreignFile(path, decoded.what);
-  throw corruptFile(path, 'the head of the map fails its checksum');
 }
 
 /** @throws {SessfsError} LOG_CORRUPT, or STORE_FOREIGN if it is no map, or of another format. */

@@ -1,10 +1,13 @@
 /**
- * The head of a map: which segment it stands for, and how its parts are laid out. Pure; see FORMAT.md.
+ * The head of a map: which segment it stands for, and how its parts are laid out. See FORMAT.md.
  */
 
 import { crc32 } from 'node:zlib';
 
 import type { SegmentId } from '../shared/brands.ts';
+import { readFully } from './byte-source.ts';
+import type { DiskFile } from './byte-source.ts';
+import { corruptFile, foreignFile } from './corrupt.ts';
 import { SEGMENT_HEADER_BYTES } from './segment.ts';
 
 export interface MapHeader {
@@ -120,6 +123,14 @@ export function decodeMapHeader(bytes: Buffer): DecodedMapHeader {
     ),
   };
   return { kind: 'map', header };
+}
+
+/** @throws {SessfsError} LOG_CORRUPT, or STORE_FOREIGN if it is no map, or of another format. */
+export function readMapHeader(file: DiskFile, path: string): MapHeader {
+  const decoded = decodeMapHeader(readFully(file, 0, MAP_HEADER_BYTES));
+  if (decoded.kind === 'map') return decoded.header;
+  if (decoded.kind === 'foreign') throw foreignFile(path, decoded.what);
+  throw corruptFile(path, 'the head of the map fails its checksum');
 }
 
 /** What the map takes on disk. */

@@ -6,13 +6,11 @@ import type { SegmentId } from '../shared/brands.ts';
 import { DiskFile } from './byte-source.ts';
 import { corruptFile } from './corrupt.ts';
 import type { Disk } from './disk.ts';
-import { readMapHeader } from './map-file.ts';
-import { mapName, mapStoredBytes } from './map-header.ts';
+import { mapName, mapStoredBytes, readMapHeader } from './map-header.ts';
 import { OpenFiles } from './open-files.ts';
 import { findPackId } from './pack-format.ts';
 import { PackedSegment } from './packed-segment.ts';
 import { Packs } from './packs.ts';
-import { loadZstd } from './zstd.ts';
 
 /** Some hundred kilobytes each, a few megabytes if all that is in them is small. */
 const OPEN_MAPS_MAX = 8;
@@ -51,7 +49,7 @@ export class PackedSegments {
   }
 
   has(id: SegmentId): boolean {
-    return this.#files.size > 0 && this.#files.has(id);
+    return this.#files.has(id);
   }
 
   /** What a map takes on disk; undefined if the segment is not packed. */
@@ -90,7 +88,6 @@ export class PackedSegments {
    * @returns When nothing is read from an older map of it any more.
    */
   async adopt(id: SegmentId, size: number): Promise<void> {
-    await loadZstd();
     this.#takeUp(id, size);
     await this.#open.drop(id);
   }

@@ -15,6 +15,7 @@ import type { ByteSource } from './byte-source.ts';
 import type { Disk } from './disk.ts';
 import { findLastRecord } from './last-record.ts';
 import type { FoundRecord } from './last-record.ts';
+import { loadPackedCode } from './packed-code.ts';
 import { RecordReader } from './record-reader.ts';
 import type { Predecessor } from './record-reader.ts';
 import type { LogRecord } from './record.ts';
@@ -22,7 +23,6 @@ import { SEGMENT_HEADER_BYTES, offsetOf, segmentOf } from './segment.ts';
 import { RESTORE_HINT, corruptError, openRecords, readChain } from './segment-files.ts';
 import type { Break, Chain, ChainLink, SegmentFile } from './segment-files.ts';
 import { syncDirectory } from './syncer.ts';
-import { loadZstd } from './zstd.ts';
 
 export interface RecoveryOptions {
   readonly disk: Disk;
@@ -76,7 +76,7 @@ interface Cursor {
 export async function recoverLog(options: RecoveryOptions): Promise<Recovered | undefined> {
   const { disk, dir, volumeId } = options;
   const chain = readChain(disk, dir, volumeId);
-  if (chain.files.some(({ isPacked }) => isPacked)) await loadZstd();
+  if (chain.files.some(({ isPacked }) => isPacked)) await loadPackedCode();
   const last = findLast(disk, chain);
   const synced = Math.max(options.synced ?? 0, last?.synced ?? 0, chain.packedUpTo);
   if (synced > (last?.record.revision ?? 0)) throw lostError(dir, chain, synced);

@@ -12,8 +12,8 @@ import { DiskFile, readFully } from './byte-source.ts';
 import type { OpenSource } from './byte-source.ts';
 import { CORRUPT_HINT, corruptFile, foreignFile } from './corrupt.ts';
 import type { Disk } from './disk.ts';
-import { MapFile, readMapHeader } from './map-file.ts';
-import { findMapId, mapName, mapStoredBytes } from './map-header.ts';
+import { findMapId, mapName, mapStoredBytes, readMapHeader } from './map-header.ts';
+import { getPackedCode } from './packed-code.ts';
 import {
   NO_DIGEST,
   SEGMENT_HEADER_BYTES,
@@ -183,5 +183,5 @@ export function openRecords(
   disk: Disk,
   { path, isPacked }: Pick<SegmentFile, 'path' | 'isPacked'>,
 ): OpenSource {
-  return isPacked ? new MapFile(disk, path) : DiskFile.open(disk, path);
+  return isPacked ? getPackedCode().openMap(disk, path) : DiskFile.open(disk, path);
 }
