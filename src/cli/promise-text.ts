@@ -43,19 +43,20 @@ export function describeLive({ live }: LadderInfo): string {
 
 /** What a path was promised, and by what. */
 export function formatTier(reply: TierReply): string {
-  const { own, promise, earlier } = reply;
+  const { promise, earlier } = reply;
   const rows = [
-    ['path', reply.text === '' ? 'the session' : printable(reply.text)],
+    ['path', nameOf(reply.text)],
     ['tier', `${promise.tier}, ${describeSource(reply)}`],
     ['session', reply.session],
     ['versions', describeHistory(promise)],
     ['live file', describeLive(promise.ladder)],
     ...earlier.map((each) => ['earlier', `${describePromise(each)}: ${describeHistory(each)}`]),
   ];
-  if (own === null && promise.rule === null) return formatTable(rows);
-  // Only where they differ is it worth a line.
-  return formatTable(rows.filter(([name]) => name !== 'session' || own !== reply.session));
+  return formatTable(rows);
 }
+
+/** The root of a volume is the session. */
+export const nameOf = (text: string): string => (text === '.' ? 'the session' : printable(text));
 
 function describeSource({ own, promise }: TierReply): string {
   if (own !== null) return 'chosen for it or a directory that it was made in';
@@ -68,10 +69,8 @@ const describePromise = ({ tier, rule }: PromiseInfo): string =>
 /** For each version, and for what the file holds now, until when it is kept and why. */
 export function formatWhy(reply: WhyReply, nowMs: number): string {
   const { live, versions, tier, hints } = reply;
-  const lines: string[] = [];
-  if (tier !== undefined) {
-    lines.push(`${printable(reply.text)}: tier ${tier.promise.tier}, ${describeSource(tier)}`);
-  } else lines.push(`${printable(reply.text)}: removed`);
+  const promised = tier === undefined ? '' : `: tier ${tier.promise.tier}, ${describeSource(tier)}`;
+  const lines = [`${nameOf(reply.text)}${promised}`];
   const rows = versions
     .toReversed()
     .map((version) => [
@@ -81,12 +80,8 @@ export function formatWhy(reply: WhyReply, nowMs: number): string {
       ...describeKept(version, nowMs),
     ]);
   if (live !== undefined) rows.unshift(['live', '', '', ...describeKept(live, nowMs)]);
-  if (rows.length === 0) lines.push('No versions of it are kept');
+  if (rows.length === 0) lines.push('It has no versions of its own');
   else lines.push(formatTable([['VERSION', 'TIME', 'SIZE', 'KEPT UNTIL', 'WHY'], ...rows]));
-  if (versions.some(({ expired }) => expired) || live?.expired === true) {
-    const grace = formatDuration(reply.graceMs);
-    lines.push(`What is over goes with the first sweep that comes ${grace} later`);
-  }
   return [...lines, ...hints.map(printable)].join('\n');
 }
 

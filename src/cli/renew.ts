@@ -27,5 +27,6 @@ async function run(what: string, options: CommonOptions): Promise<void> {
     return;
   }
   const named = path === '' ? 'the session' : `"${printable(nameToText(path))}"`;
-  printLine(`Renewed ${named}: the time of ${count(reply.renewed, 'file')} begins now`);
+  const below = reply.renewed > 1 ? ` and ${count(reply.renewed - 1, 'other')} below it` : '';
+  printLine(`Renewed ${named}${below}: what is promised of it counts from now`);
 }

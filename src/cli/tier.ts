@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 
 import type { SetTierReply, TierListReply } from '../control/promise-protocol.ts';
 import { parseTier } from '../policy/tier.ts';
+import { SessfsError } from '../shared/errors.ts';
 import { currentActor } from './actor.ts';
 import { printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
@@ -61,6 +62,11 @@ async function runSet(path: string, word: string, _: unknown, command: Command):
   const options = command.optsWithGlobals<SetOptions>();
   const tier = NO_TIER.has(word) ? null : parseTier(word);
   const target = parseTarget(path, options);
+  if (tier === null && target.path === '') {
+    throw new SessfsError('USAGE', 'Cannot take the tier of a session away: it always has one', {
+      hint: `Choose another, as in: sessfs tier set ${path} standard`,
+    });
+  }
   const reply = await target.client.promises.setTier(target.session, {
     path: target.path,
     tier,
@@ -73,7 +79,7 @@ async function runSet(path: string, word: string, _: unknown, command: Command):
 
 function formatSet(reply: SetTierReply, asked: { path: string; isTakenBack: boolean }): string {
   const { changed, others, tier } = reply;
-  const what = tier.text === '' ? 'the session' : `"${printable(tier.text)}"`;
+  const what = tier.text === '.' ? 'the session' : `"${printable(tier.text)}"`;
   const lines = [
     asked.isTakenBack
       ? `No tier is chosen for ${what} any more: it is ${tier.promise.tier} now`

@@ -171,12 +171,11 @@ describe('formatWhy', () => {
       NOW_MS,
     );
     expect(text.split('\n').map((line) => line.replaceAll(/ {2,}/g, '  '))).toEqual([
-      'a.c: removed',
+      'a.c',
       'VERSION  TIME  SIZE  KEPT UNTIL  WHY',
       'live  for ever  the session is active',
       'r7  2026-11-22T10:00:00Z  5 B  2026-11-25T10:00:00Z (in 3d)  tier standard keeps 1d',
       'r3  2026-11-22T10:00:00Z  5 B  2026-11-22T09:00:00Z (over)  tier standard keeps 1d',
-      'What is over goes with the first sweep that comes 1h later',
       'sessfs tier set a.c permanent keeps it for ever',
     ]);
   });
