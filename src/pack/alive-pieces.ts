@@ -71,10 +71,12 @@ export class AlivePieces {
   }
 
   #keep(ino: number, pieces: readonly Piece[]): void {
-    for (const { start, end } of pieces) this.bytes += end - start;
-    const own = this.byFile.get(ino);
-    if (own === undefined) this.byFile.set(ino, [...pieces]);
-    else own.push(...pieces);
+    let own = this.byFile.get(ino);
+    if (own === undefined) this.byFile.set(ino, (own = []));
+    for (const piece of pieces) {
+      own.push(piece);
+      this.bytes += piece.end - piece.start;
+    }
   }
 }
 

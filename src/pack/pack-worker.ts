@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { nodeDisk, systemCode } from '../log/disk.ts';
 import { loadZstd } from '../log/zstd.ts';
 import { assert } from '../shared/assert.ts';
+import type { SegmentId } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { ErrorCode } from '../shared/errors.ts';
 import { ChunkStore } from './chunk-store.ts';
@@ -86,15 +87,13 @@ function codeOfDisk(error: unknown): ErrorCode | undefined {
 }
 
 /** Has the log read the maps anew. */
-function refresh(...[ids, oldPacks]: Parameters<RefreshLog>): Promise<void> {
+function refresh(ids: readonly SegmentId[], oldPacks: readonly number[]): Promise<void> {
   const refreshed = new Promise<void>((resolve) => {
     onRefreshed = resolve;
   });
   post({ kind: 'refresh', ids, oldPacks });
   return refreshed;
 }
-
-type RefreshLog = Parameters<typeof collectPacks>[0]['onRewritten'];
 
 function forgetStore(): void {
   store?.close();

@@ -150,7 +150,11 @@ export class Packer {
     else {
       this.#options.log.refreshPacked(message.ids, message.oldPacks).then(
         () => this.#post({ kind: 'refreshed' }),
-        (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+        (error: unknown) => {
+          this.#fail(error instanceof Error ? error : new Error(String(error)));
+          // It would wait for ever: the old packs are still being read.
+          void this.#worker?.terminate();
+        },
       );
     }
   }
