@@ -22,6 +22,8 @@ export interface CallOptions {
   readonly path: string;
   readonly body?: unknown;
   readonly timeoutMs?: number | undefined;
+  /** Aborted: the work at the other end is not wanted any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StreamReply<T> {
@@ -115,6 +117,7 @@ function send(options: CallOptions): Promise<IncomingMessage> {
         method,
         path,
         agent: false,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
         headers: body === undefined ? {} : headersOf(body),
       },
       (reply) => {

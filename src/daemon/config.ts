@@ -13,6 +13,11 @@ import { isFields } from '../control/json.ts';
 import type { Fields } from '../control/json.ts';
 import { isSwitch } from '../control/protocol.ts';
 import type { SessionOptions } from '../control/protocol.ts';
+import { findJsonPlace, findJsonSyntaxError } from '../policy/json-place.ts';
+import type { JsonPath, TextPlace } from '../policy/json-place.ts';
+import { PolicyProblem } from '../policy/policy-fields.ts';
+import { encodePolicy, parseRetention } from '../policy/retention-policy.ts';
+import type { RetentionDocument } from '../policy/retention-policy.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { LOG_LEVELS } from './log-level.ts';
 import type { LogLevel } from './log-level.ts';
@@ -30,7 +35,12 @@ export interface Config {
   readonly hangTimeoutSeconds: number;
   /** How long a volume server may take to drain and sync when it is stopped, in seconds. */
   readonly stopTimeoutSeconds: number;
+  /** What is kept for how long, and how much of it. */
+  readonly retention: RetentionDocument;
 }
+
+/** A policy is handed to a volume server in its arguments, of which Linux takes 128 KiB each. */
+const POLICY_MAX_BYTES = 64 * 1024;
 
 export const DEFAULT_CONFIG: Config = {
   logLevel: 'info',
@@ -47,32 +57,41 @@ export const DEFAULT_CONFIG: Config = {
   hangTimeoutSeconds: 60,
   // A sync of a busy disk takes seconds; init systems kill after 90.
   stopTimeoutSeconds: 30,
+  retention: parseRetention(undefined),
 };
 
-/** @throws {SessfsError} CONFIG_INVALID Naming the field, what it is and what it may be. */
+/** @throws {SessfsError} CONFIG_INVALID Naming line and column, the field, what it is and what it may be. */
 export function parseConfig(text: string, path: string): Config {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return readConfig(text);
   } catch (error) {
-    throw invalid(path, 'it is not JSON', error);
+    if (error instanceof PolicyProblem) {
+      throw invalid(path, findJsonPlace(text, error.place), error.message, error);
+    }
+    if (!(error instanceof SyntaxError)) throw error;
+    const problem = findJsonSyntaxError(text);
+    throw invalid(path, problem, `it is not JSON: ${problem?.reason ?? error.message}`, error);
   }
-  if (!isFields(value)) {
-    throw invalid(path, 'it is not a JSON object');
-  }
+}
+
+/** @throws {PolicyProblem | SyntaxError} */
+function readConfig(text: string): Config {
+  const value: unknown = JSON.parse(text);
+  if (!isFields(value)) throw new PolicyProblem([], 'is not a JSON object');
   const known = new Set(Object.keys(DEFAULT_CONFIG));
   for (const field of Object.keys(value)) {
     if (!known.has(field)) {
-      throw invalid(path, `"${field}" is unknown, known are ${[...known].join(', ')}`);
+      throw new PolicyProblem([field], `is unknown, known are ${[...known].join(', ')}`);
     }
   }
   return {
-    logLevel: parseLogLevel(value['logLevel'], path),
-    sessionDefaults: parseDefaults(value['sessionDefaults'], path),
-    cutIntervalSeconds: parseSeconds(value, 'cutIntervalSeconds', path),
-    hibernateAfterSeconds: parseSeconds(value, 'hibernateAfterSeconds', path, 0),
-    hangTimeoutSeconds: parseSeconds(value, 'hangTimeoutSeconds', path),
-    stopTimeoutSeconds: parseSeconds(value, 'stopTimeoutSeconds', path),
+    logLevel: parseLogLevel(value['logLevel']),
+    sessionDefaults: parseDefaults(value['sessionDefaults']),
+    cutIntervalSeconds: parseSeconds(value, 'cutIntervalSeconds'),
+    hibernateAfterSeconds: parseSeconds(value, 'hibernateAfterSeconds', 0),
+    hangTimeoutSeconds: parseSeconds(value, 'hangTimeoutSeconds'),
+    stopTimeoutSeconds: parseSeconds(value, 'stopTimeoutSeconds'),
+    retention: readRetention(value['retention']),
   };
 }
 
@@ -83,7 +102,7 @@ export function loadConfig(path: string): Config {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return DEFAULT_CONFIG;
-    throw invalid(path, error instanceof Error ? error.message : String(error), error);
+    throw invalid(path, undefined, error instanceof Error ? error.message : String(error), error);
   }
   return parseConfig(text, path);
 }
@@ -132,60 +151,73 @@ export function watchConfig(options: {
   return { close: () => watcher.close() };
 }
 
-function parseLogLevel(value: unknown, path: string): LogLevel {
+function parseLogLevel(value: unknown): LogLevel {
   if (value === undefined) return DEFAULT_CONFIG.logLevel;
   const level = LOG_LEVELS.find((known) => known === value);
-  if (level === undefined) {
-    throw invalid(path, `"logLevel" is ${JSON.stringify(value)}, want ${LOG_LEVELS.join(', ')}`);
-  }
+  if (level === undefined) refuse(['logLevel'], value, LOG_LEVELS.join(', '));
   return level;
 }
 
 function parseSeconds(
   fields: Fields,
-  name: Exclude<keyof Config, 'logLevel' | 'sessionDefaults'>,
-  path: string,
+  name: Exclude<keyof Config, 'logLevel' | 'sessionDefaults' | 'retention'>,
   least = 1,
 ): number {
   const value = fields[name];
   if (value === undefined) return DEFAULT_CONFIG[name];
-  if (typeof value !== 'number' || !(value >= least && value <= 86_400)) {
-    throw invalid(
-      path,
-      `"${name}" is ${JSON.stringify(value)}, want a number from ${least} to 86400`,
-    );
-  }
-  return value;
+  if (typeof value === 'number' && value >= least && value <= 86_400) return value;
+  return refuse([name], value, `a number from ${least} to 86400`);
 }
 
-function parseDefaults(value: unknown, path: string): SessionOptions {
+function parseDefaults(value: unknown): SessionOptions {
   const defaults = DEFAULT_CONFIG.sessionDefaults;
+  const place = ['sessionDefaults'];
   if (value === undefined) return defaults;
-  if (!isFields(value)) {
-    throw invalid(path, `"sessionDefaults" is ${JSON.stringify(value)}, want an object`);
-  }
+  if (!isFields(value)) return refuse(place, value, 'an object');
   const result = { ...defaults };
   for (const [field, setting] of Object.entries(value)) {
+    const at = [...place, field];
     if (field === 'driver') {
-      if (!isDriver(setting)) {
-        throw invalid(path, `"driver" is ${JSON.stringify(setting)}, want kernel or fuse-native`);
-      }
-      result.driver = setting;
+      result.driver = isDriver(setting) ? setting : refuse(at, setting, 'kernel or fuse-native');
     } else if (isSwitch(field)) {
-      if (typeof setting !== 'boolean') {
-        throw invalid(path, `"${field}" is ${JSON.stringify(setting)}, want true or false`);
-      }
-      result[field] = setting;
-    } else {
-      throw invalid(path, `"sessionDefaults.${field}" is unknown`);
-    }
+      result[field] = typeof setting === 'boolean' ? setting : refuse(at, setting, 'true or false');
+    } else throw new PolicyProblem(at, 'is unknown');
   }
   return result;
 }
 
-function invalid(path: string, reason: string, cause?: unknown): SessfsError {
-  return new SessfsError('CONFIG_INVALID', `Cannot use configuration "${path}": ${reason}`, {
-    hint: 'Correct the file; without it the defaults hold',
-    cause,
-  });
+function readRetention(value: unknown): RetentionDocument {
+  const document = parseRetention(value);
+  const { sessions, ...store } = document;
+  for (const [name, policy] of [['', store] as const, ...Object.entries(sessions)]) {
+    const bytes = Buffer.byteLength(encodePolicy(policy));
+    if (bytes <= POLICY_MAX_BYTES) continue;
+    const place = name === '' ? ['retention'] : ['retention', 'sessions', name];
+    throw new PolicyProblem(
+      place,
+      `has ${bytes} bytes with all that it inherits, at most ${POLICY_MAX_BYTES} are possible`,
+    );
+  }
+  return document;
+}
+
+function refuse(place: JsonPath, value: unknown, wanted: string): never {
+  throw new PolicyProblem(place, `is ${JSON.stringify(value)}, want ${wanted}`);
+}
+
+function invalid(
+  path: string,
+  place: TextPlace | undefined,
+  reason: string,
+  cause?: unknown,
+): SessfsError {
+  const where = place === undefined ? '' : `line ${place.line}, column ${place.column}: `;
+  return new SessfsError(
+    'CONFIG_INVALID',
+    `Cannot use configuration "${path}": ${where}${reason}`,
+    {
+      hint: 'Correct the file; without it the defaults hold',
+      cause,
+    },
+  );
 }

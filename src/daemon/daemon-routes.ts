@@ -8,6 +8,7 @@ import { ERROR_TRAILER, readBodyBytes } from '../control/http-server.ts';
 import type { ControlRequest, ForwardTarget, Route } from '../control/http-server.ts';
 import { isSwitch } from '../control/protocol.ts';
 import type { CreateRequest, SessionOptions, UpgradeReply } from '../control/protocol.ts';
+import { parseTier } from '../policy/tier.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { fsckRoute } from './fsck-run.ts';
 import { metricsRoutes } from './metrics.ts';
@@ -15,16 +16,19 @@ import { isDriver } from './registry.ts';
 import type { SessionCommands } from './session-commands.ts';
 import type { StoreLayout } from './store-layout.ts';
 import type { Supervisor } from './supervisor.ts';
+import type { Sweeps } from './sweeps.ts';
 
 export interface DaemonParts {
   readonly supervisor: Supervisor;
   readonly commands: SessionCommands;
+  readonly sweeps: Sweeps;
   readonly layout: StoreLayout;
   /** Checks that it can, then becomes the program on disk once the reply has left. */
   readonly upgrade: () => Promise<UpgradeReply>;
 }
 
-export function daemonRoutes({ supervisor, commands, layout, upgrade }: DaemonParts): Route[] {
+export function daemonRoutes(parts: DaemonParts): Route[] {
+  const { supervisor, commands, sweeps, layout, upgrade } = parts;
   return [
     { on: 'GET /v1/status', handle: async () => ({ json: supervisor.status() }) },
     { on: 'POST /v1/upgrade', handle: async () => ({ json: await upgrade() }) },
@@ -57,6 +61,8 @@ export function daemonRoutes({ supervisor, commands, layout, upgrade }: DaemonPa
     },
     fsckRoute(commands, layout),
     ...metricsRoutes(supervisor),
+    // Before the others are passed on: the daemon has something to add.
+    sweeps.route(),
     { on: '* /v1/sessions/:id/volume/*', forward: (target) => forward(commands, target) },
   ];
 }
@@ -123,10 +129,12 @@ function parseCreate(body: Readonly<Record<string, unknown>>): CreateRequest {
   const name = optionalText(body, 'name');
   const mountPoint = optionalText(body, 'mountPoint');
   const owner = parseOwner(body['owner']);
+  const tier = optionalText(body, 'tier');
   return {
     ...(name === undefined ? {} : { name }),
     ...(mountPoint === undefined ? {} : { mountPoint }),
     ...(owner === undefined ? {} : { owner }),
+    ...(tier === undefined ? {} : { tier: parseTier(tier) }),
     options: parseOptions(body['options']),
   };
 }

@@ -23,11 +23,13 @@ import { Registry } from './registry.ts';
 import { ServiceManager } from './service-manager.ts';
 import { SessionCommands } from './session-commands.ts';
 import { Sessions } from './sessions.ts';
+import { StoreClock } from './store-clock.ts';
 import { prepareStore, storeLayout } from './store-layout.ts';
 import type { StoreLayout } from './store-layout.ts';
 import { StoreLock } from './store-lock.ts';
 import { daemonRoutes } from './daemon-routes.ts';
 import { Supervisor } from './supervisor.ts';
+import { Sweeps } from './sweeps.ts';
 import { readVersion } from './version.ts';
 
 /** How long commands under way may take after the daemon was asked to stop, in milliseconds. */
@@ -79,6 +81,8 @@ export class Daemon {
   readonly #manager: ServiceManager | undefined;
   readonly #supervisor: Supervisor;
   readonly #commands: SessionCommands;
+  readonly #clock: StoreClock;
+  readonly #sweeps: Sweeps;
   #control: ControlServer | undefined;
   #controlFd: number;
   #watcher: { close: () => Promise<void> } | undefined;
@@ -101,6 +105,9 @@ export class Daemon {
       serviceManager: this.#manager,
     });
     this.#commands = new SessionCommands(sessions);
+    const commands = this.#commands;
+    this.#clock = new StoreClock({ path: layout.clockFile, logger });
+    this.#sweeps = new Sweeps({ sessions, commands, clock: this.#clock });
     this.#supervisor = new Supervisor(sessions, {
       version: readVersion(),
       generation: handover.generation,
@@ -153,6 +160,8 @@ export class Daemon {
       },
       onInvalid: (error) => logger.error({ err: error }, 'The configuration stays as it was'),
     });
+    this.#clock.start();
+    this.#sweeps.start();
     this.#manager?.ready();
     logger.info({ root: layout.root, socket: layout.controlSocket }, 'Ready');
     // After an upgrade the supervisor is new, and its volume servers are still the old ones.
@@ -215,6 +224,7 @@ export class Daemon {
     const controlFd = duplicateDescriptor(this.#controlFd);
     await this.#control?.close(COMMAND_DRAIN_MS);
     this.#controlFd = controlFd;
+    await this.#sweeps.stop();
     try {
       const { descriptors, servers } = await this.#supervisor.handOver();
       const all = new Map(descriptors).set(DescriptorName.control, controlFd);
@@ -223,6 +233,7 @@ export class Daemon {
     } catch (error) {
       this.#supervisor.takeBack();
       await this.#listen();
+      this.#sweeps.start();
       this.#manager?.ready();
       throw error;
     }
@@ -248,6 +259,7 @@ export class Daemon {
       routes: daemonRoutes({
         supervisor: this.#supervisor,
         commands: this.#commands,
+        sweeps: this.#sweeps,
         layout: this.#parts.layout,
         upgrade: () => this.upgrade(),
       }),
@@ -260,8 +272,10 @@ export class Daemon {
     this.#manager?.stopping();
     clearInterval(this.#watchdog);
     await this.#watcher?.close();
+    await this.#sweeps.stop();
     await endSupervisor();
     await this.#control?.close(COMMAND_DRAIN_MS);
+    await this.#clock.stop();
     this.#parts.lock.release();
     this.logger.info('Stopped');
   }

@@ -33,6 +33,10 @@ function findProblem({ session, volume, isSilent }: SurveyedSession): string | u
   }
   if (volume?.readOnly !== undefined) return volume.readOnly;
   const lagSeconds = volume?.syncLagSeconds ?? 0;
-  if (lagSeconds <= SYNC_LAG_MAX_SECONDS) return undefined;
-  return `Changes wait for the disk since ${Math.round(lagSeconds)} s`;
+  if (lagSeconds > SYNC_LAG_MAX_SECONDS) {
+    return `Changes wait for the disk since ${Math.round(lagSeconds)} s`;
+  }
+  const refusal = session.sweep?.refusal;
+  if (refusal === undefined) return undefined;
+  return `Nothing is removed: ${refusal}. See what is due with sessfs sweep ${session.id}; if it is right, add --apply --confirm`;
 }

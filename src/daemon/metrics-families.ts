@@ -98,6 +98,28 @@ function sessionFamilies(sessions: readonly SurveyedSession[]): MetricFamily[] {
       'How often a session was woken by a request',
       each(({ session }) => session.server.wakeups),
     ),
+    simple(
+      'gauge',
+      'sessfs_sweep_last_success_time_seconds',
+      'When the last sweep of a session came to its end; none before the first since the daemon started',
+      each(({ session: { sweep } }) =>
+        sweep?.last === undefined ? undefined : Date.parse(sweep.last) / 1000,
+      ),
+    ),
+    simple(
+      'gauge',
+      'sessfs_sweep_refused',
+      '1 if the last sweep removed nothing until somebody confirms it',
+      each(({ session: { sweep } }) =>
+        sweep === undefined ? undefined : Number(sweep.refusal !== undefined),
+      ),
+    ),
+    simple(
+      'counter',
+      'sessfs_sweep_removed_versions_total',
+      'Versions that sweeps have removed since the daemon started',
+      each(({ session }) => session.sweep?.removedVersions),
+    ),
   ];
 }
 
@@ -139,6 +161,11 @@ function volumeFamilies(sessions: readonly SurveyedSession[]): MetricFamily[] {
     ),
     gauge('sessfs_log_bytes', 'Size of the log', (volume) => volume.logBytes),
     gauge('sessfs_live_bytes', 'Size of all live files', (volume) => volume.liveBytes),
+    gauge(
+      'sessfs_history_bytes',
+      'Size of what only the past holds; what is shared counts for each',
+      (volume) => volume.historyBytes,
+    ),
     gauge('sessfs_inodes', 'Live inodes', (volume) => volume.inodes),
     gauge('sessfs_versions', 'Versions that are kept', (volume) => volume.versions),
     simple('counter', 'sessfs_cache_hits_total', 'Look-ups that memory answered', cache('hits')),

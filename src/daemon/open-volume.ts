@@ -13,10 +13,13 @@ import { NodeMemory } from '../mount/node-memory.ts';
 import { OnceFileSystem } from '../mount/once-file-system.ts';
 import { VersionsTree } from '../mount/versions-tree.ts';
 import { pathOf } from '../mount/volume-file-system.ts';
+import { parseTier } from '../policy/tier.ts';
+import type { Revision } from '../shared/brands.ts';
 import { SystemClock, timeToIso } from '../shared/time.ts';
 import type { WriterTable } from '../volume/writers.ts';
 import type { VolumeControl } from '../volume/store.ts';
 import { describePromises, explainFile, findTier } from '../retention/describe.ts';
+import { Retention } from '../retention/retention.ts';
 import { makeVolume } from '../volume/make-volume.ts';
 import { Volume } from '../volume/volume.ts';
 import type { VolumeServerOptions } from './volume-server-options.ts';
@@ -38,13 +41,23 @@ export interface OpenTables {
 export interface ServedVolume {
   readonly volume: VolumeControl;
   readonly history: History;
+  /** To be stopped before the volume is closed. */
+  readonly retention: Retention;
+  readonly findCheckpoint: (name: string) => Revision | undefined;
   readonly fileSystem: FileSystem;
+}
+
+export interface VolumeSurroundings {
+  readonly logger: Logger;
+  readonly open: OpenTables | undefined;
+  /** How many requests of the mount have been answered so far. */
+  readonly countRequests: () => number;
 }
 
 /** @throws {SessfsError} LOG_CORRUPT, INDEX_CORRUPT, STORE_FOREIGN */
 export async function openVolume(
   options: VolumeServerOptions,
-  { logger, open }: { logger: Logger; open: OpenTables | undefined },
+  { logger, open, countRequests }: VolumeSurroundings,
 ): Promise<ServedVolume> {
   const { predecessor } = options;
   const clock = new SystemClock();
@@ -79,13 +92,19 @@ export async function openVolume(
     logger.warn({ tornTail }, 'The end of the log was torn, and never on disk: it was cut off');
   }
   const history = new VolumeHistory(volume);
+  const { sessionEnded } = options;
+  const sessionEndedMs = sessionEnded === undefined ? undefined : Date.parse(sessionEnded);
+  const retention = new Retention({ volume, volumeId, history, sessionEndedMs, countRequests });
+  takePolicy(retention, options, logger);
+  const findCheckpoint = (name: string): Revision | undefined =>
+    volume.state.promises.checkpoints.get(name)?.at;
   const isResumed = predecessor?.connection !== undefined;
   const versions = new VersionsTree({
     history,
     clock,
     status: () => describeVolume(options, volume),
     pathOf: (ino) => pathOf(volume, ino),
-    findCheckpoint: (name) => volume.state.promises.checkpoints.get(name)?.at,
+    findCheckpoint,
     findTier: (ino) => findTier(volume, ino),
     explain: (file) => explainFile(volume, file),
     nodeStore: new NodeMemory(join(dir, NODES_NAME), { isResumed }),
@@ -93,6 +112,8 @@ export async function openVolume(
   return {
     volume,
     history,
+    retention,
+    findCheckpoint,
     fileSystem: new OnceFileSystem({
       volume,
       history,
@@ -100,6 +121,20 @@ export async function openVolume(
       listVersions: options.options.listVersions,
     }),
   };
+}
+
+/** What the configuration says may have changed since the volume was last served. */
+function takePolicy(
+  { pledges }: Retention,
+  { retention, tier }: VolumeServerOptions,
+  logger: Logger,
+): void {
+  try {
+    pledges.setPolicy(retention, tier === undefined ? undefined : parseTier(tier));
+  } catch (error) {
+    // A full disk, say, must not keep files from being read; the next server tries again.
+    logger.error({ err: error }, 'The policy stays as it was: it cannot be written down');
+  }
 }
 
 /** For `.status.json`, beside the moments that can be restored. */

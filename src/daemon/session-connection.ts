@@ -18,6 +18,7 @@ export class Connection {
   #answered = -1;
   #current: number | undefined;
   #changedAtMs = performance.now();
+  #usedAtMs = performance.now();
   #stuckSinceMs = performance.now();
 
   private constructor(descriptors: { fuse: number; vitals: number }, hadServer: boolean) {
@@ -50,6 +51,11 @@ export class Connection {
     return performance.now() - this.#changedAtMs;
   }
 
+  /** When a request was last answered, as far as observe() saw: a server that starts is no use of it. */
+  get usedAtMs(): number {
+    return this.#usedAtMs;
+  }
+
   /** How long requests have waited and none was answered, as far as observe() saw, in milliseconds. */
   get stuckMs(): number {
     return performance.now() - this.#stuckSinceMs;
@@ -61,6 +67,7 @@ export class Connection {
     const now = performance.now();
     const hasChanged = answered !== this.#answered || current !== this.#current;
     if (hasChanged) this.#changedAtMs = now;
+    if (answered !== this.#answered) this.#usedAtMs = now;
     // Either it is in the middle of one, or it does not read the next.
     const isBlocked = current !== undefined || isReadable(this.descriptors.fuse);
     if (hasChanged || !isBlocked) this.#stuckSinceMs = now;

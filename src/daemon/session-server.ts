@@ -29,11 +29,7 @@ const IDLE_MS = 3_000;
 /** What LevelDB and the system say of a full disk. */
 const NO_SPACE = /no space left|ENOSPC/i;
 /** Errors that another try cannot mend: the mount goes, with the reason, rather than hang for ever. */
-const FINAL_ERRORS: ReadonlySet<string> = new Set([
-  'LOG_CORRUPT',
-  'INDEX_CORRUPT',
-  'STORE_FOREIGN',
-]);
+const FINAL_ERRORS = new Set<string>(['LOG_CORRUPT', 'INDEX_CORRUPT', 'STORE_FOREIGN']);
 
 export interface SessionServerDeps {
   readonly layout: StoreLayout;
@@ -96,6 +92,11 @@ export class SessionServer {
 
   get isRunning(): boolean {
     return this.#process?.isRunning === true;
+  }
+
+  /** When somebody last used the mount, on the clock of performance.now(); undefined if it has none. */
+  get usedAtMs(): number | undefined {
+    return this.#connection?.usedAtMs;
   }
 
   get info(): ServerInfo {
@@ -238,9 +239,7 @@ export class SessionServer {
       if (this.#users > 0 || this.#phase !== 'detached') return;
       this.#idleTimer = setTimeout(() => {
         if (this.#users > 0 || this.#phase !== 'detached') return;
-        this.#deps.inTurn(async () => {
-          if (this.#users === 0) await this.stopDetached();
-        });
+        this.#deps.inTurn(() => this.stopDetached({ ifUnused: true }));
       }, DETACHED_IDLE_MS);
       this.#idleTimer.unref();
     };
@@ -279,9 +278,9 @@ export class SessionServer {
     await this.#recover(record);
   }
 
-  /** Stops a server that is there for commands only. */
-  async stopDetached(): Promise<void> {
-    if (this.#phase !== 'detached') return;
+  /** Stops a server that is there for commands only. @param options.ifUnused Not if one uses it. */
+  async stopDetached(options: { ifUnused?: boolean } = {}): Promise<void> {
+    if (this.#phase !== 'detached' || (options.ifUnused === true && this.#users > 0)) return;
     await this.#stopProcess();
     this.#setDown(undefined);
   }

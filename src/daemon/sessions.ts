@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Logger } from 'pino';
 
+import type { SweepStatus } from '../control/promise-protocol.ts';
 import type { SessionInfo, SessionRecord } from '../control/protocol.ts';
 import { SessfsError } from '../shared/errors.ts';
 import type { Config } from './config.ts';
@@ -40,6 +41,8 @@ export class Sessions {
   readonly registry: Registry;
   readonly reserve: Reserve;
   config: Config;
+  /** What the sweeps of each session came to; nothing of one that was not swept yet. */
+  readonly sweeps = new Map<string, SweepStatus>();
   /** The daemon ends: what is mounted now would outlive it. */
   isStopping = false;
   readonly #servers = new Map<string, SessionServer>();
@@ -74,7 +77,7 @@ export class Sessions {
   }
 
   describe(record: SessionRecord): SessionInfo {
-    return { ...record, server: this.server(record.id).info, sweep: undefined };
+    return { ...record, server: this.server(record.id).info, sweep: this.sweeps.get(record.id) };
   }
 
   /**
@@ -155,6 +158,7 @@ export class Sessions {
   /** A session is no more. */
   forget(id: string): void {
     this.#servers.delete(id);
+    this.sweeps.delete(id);
   }
 
   #keepDescriptors(id: string, connection: Connection | undefined): void {

@@ -26,6 +26,8 @@ export interface StoreLayout {
   readonly root: string;
   readonly lockFile: string;
   readonly configFile: string;
+  /** When the wall clock was last looked at. */
+  readonly clockFile: string;
   readonly sessionsDir: string;
   readonly volumesDir: string;
   readonly runDir: string;
@@ -66,6 +68,7 @@ export function storeLayout(root: string): StoreLayout {
     root,
     lockFile: join(root, 'lock'),
     configFile: join(root, 'config.json'),
+    clockFile: join(root, 'clock.json'),
     sessionsDir: join(root, 'sessions'),
     volumesDir: join(root, 'volumes'),
     runDir,

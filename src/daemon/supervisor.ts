@@ -20,6 +20,7 @@ import { Connection } from './session-connection.ts';
 import type { SessionServer } from './session-server.ts';
 import type { Sessions } from './sessions.ts';
 import { VolumeProcess } from './volume-process.ts';
+import { policyTextFor } from './volume-server-options.ts';
 
 /** More servers that start at once only take each other's CPU. */
 const MOUNTS_AT_ONCE = 4;
@@ -213,18 +214,28 @@ export class Supervisor {
   configure(config: Config): void {
     this.#sessions.config = config;
     this.#sessions.logger.level = config.logLevel;
-    for (const server of this.#sessions.servers.values()) {
-      if (server.info.pid === undefined) continue;
-      void callJson({
-        socketPath: server.socketPath,
-        method: 'POST',
-        path: '/v1/configure',
-        body: { logLevel: config.logLevel },
-        timeoutMs: CONFIGURE_TIMEOUT_MS,
-      }).catch((error: unknown) => {
-        this.#sessions.logger.warn({ err: error }, 'Cannot configure a volume server');
+    for (const id of this.#sessions.servers.keys()) {
+      this.#configureServer(id).catch((error: unknown) => {
+        this.#sessions.logger.warn({ session: id, err: error }, 'Cannot configure a volume server');
       });
     }
+  }
+
+  /** One that runs; others are told at their start. */
+  async #configureServer(id: string): Promise<void> {
+    // One that is being started may have been told what held before.
+    const server = await this.#sessions.inTurn(id, async () => this.#sessions.servers.get(id));
+    const record = this.#sessions.registry.find(id);
+    if (record === undefined || server?.isRunning !== true) return;
+    // What holds now, should there have been another change meanwhile.
+    const { config } = this.#sessions;
+    await callJson({
+      socketPath: server.socketPath,
+      method: 'POST',
+      path: '/v1/configure',
+      body: { logLevel: config.logLevel, retention: policyTextFor(config, record) },
+      timeoutMs: CONFIGURE_TIMEOUT_MS,
+    });
   }
 
   status(): DaemonStatus {

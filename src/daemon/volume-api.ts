@@ -8,8 +8,6 @@
 import { Readable } from 'node:stream';
 
 import type { ControlReply, ControlRequest, Route } from '../control/http-server.ts';
-import { fieldsOf } from '../control/json.ts';
-import type { Fields } from '../control/json.ts';
 import type {
   ExportInfo,
   NodeInfo,
@@ -19,7 +17,7 @@ import type {
 } from '../control/protocol.ts';
 import type { OperationStats } from '../fuse/message-stats.ts';
 import type { History, RollbackResult } from '../history/store.ts';
-import type { ActorId, Name } from '../shared/brands.ts';
+import type { Name } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { fileKind, isDirectory, isRegular } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
@@ -29,10 +27,12 @@ import type { LogLevel } from './log-level.ts';
 import { isLogLevel } from './log-level.ts';
 import type { ServedVolume } from './open-volume.ts';
 import { readProcessMetrics } from './metrics-process.ts';
+import { promiseRoutes } from './promise-routes.ts';
+import { internActor, setPolicy, textField } from './request-fields.ts';
 import { volumeIndexRoute } from './volume-index-stream.ts';
 import { readLog } from './volume-log.ts';
 import { locate, parsePath, pathText } from './volume-paths.ts';
-import type { Located } from './volume-paths.ts';
+import type { Located, PathSource } from './volume-paths.ts';
 
 /** Content is read and sent in pieces of this size: a few hundred µs of one thread. */
 const CONTENT_CHUNK_BYTES = 256 * 1024;
@@ -51,7 +51,8 @@ const clock = new SystemClock();
 const startedAtMs = performance.now();
 
 export function volumeRoutes(options: VolumeApiOptions): Route[] {
-  const { history, volume } = options.served;
+  const { served } = options;
+  const { history, volume } = served;
   return [
     { on: 'GET /v1/info', handle: async () => ({ json: readInfo(options) }) },
     { on: 'GET /v1/metrics', handle: async () => ({ json: await readMetrics(options) }) },
@@ -64,14 +65,15 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
     },
     {
       on: 'GET /v1/node',
-      handle: async (request) => ({ json: await describe(history, await find(history, request)) }),
+      handle: async (request) => ({ json: await describe(history, await find(served, request)) }),
     },
-    { on: 'GET /v1/content', handle: (request) => sendContent(history, request) },
-    { on: 'GET /v1/compare', handle: (request) => sendComparison(history, request) },
+    { on: 'GET /v1/content', handle: (request) => sendContent(served, request) },
+    { on: 'GET /v1/compare', handle: (request) => sendComparison(served, request) },
     volumeIndexRoute(volume),
-    { on: 'GET /v1/export', handle: (request) => sendExport(history, request) },
-    { on: 'POST /v1/rollback', handle: (request) => rollback(options.served, request) },
-    { on: 'POST /v1/undelete', handle: (request) => undelete(options.served, request) },
+    { on: 'GET /v1/export', handle: (request) => sendExport(served, request) },
+    ...promiseRoutes(served),
+    { on: 'POST /v1/rollback', handle: (request) => rollback(served, request) },
+    { on: 'POST /v1/undelete', handle: (request) => undelete(served, request) },
     {
       on: 'POST /v1/sync',
       handle: async () => {
@@ -83,6 +85,7 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
       on: 'POST /v1/configure',
       handle: async ({ body }) => {
         if (isLogLevel(body['logLevel'])) options.setLogLevel(body['logLevel']);
+        if (body['retention'] !== undefined) setPolicy(served, body['retention']);
         return { json: {} };
       },
     },
@@ -145,8 +148,8 @@ async function readMetrics(options: VolumeApiOptions): Promise<VolumeMetrics> {
   };
 }
 
-function find(history: History, { query }: ControlRequest): Promise<Located> {
-  return locate(history, {
+function find(source: PathSource, { query }: ControlRequest): Promise<Located> {
+  return locate(source, {
     path: parsePath(query.get('path') ?? ''),
     at: query.get('at') ?? undefined,
     now: clock.now(),
@@ -169,8 +172,9 @@ async function describe(history: History, located: Located): Promise<NodeInfo> {
   };
 }
 
-async function sendContent(history: History, request: ControlRequest): Promise<ControlReply> {
-  const located = await find(history, request);
+async function sendContent(source: PathSource, request: ControlRequest): Promise<ControlReply> {
+  const { history } = source;
+  const located = await find(source, request);
   const { node, revision, path } = located;
   const info = await describe(history, located);
   if (node.target !== undefined) {
@@ -207,13 +211,14 @@ async function* readOn(
   }
 }
 
-async function sendComparison(history: History, request: ControlRequest): Promise<ControlReply> {
+async function sendComparison(source: PathSource, request: ControlRequest): Promise<ControlReply> {
   const { query, signal } = request;
+  const { history } = source;
   const now = clock.now();
   const path = parsePath(query.get('path') ?? '');
   const otherPath = query.get('otherPath');
-  const from = await locate(history, { path, at: query.get('at') ?? undefined, now });
-  const to = await locate(history, {
+  const from = await locate(source, { path, at: query.get('at') ?? undefined, now });
+  const to = await locate(source, {
     path: otherPath === null ? path : parsePath(otherPath),
     at: query.get('otherAt') ?? undefined,
     now,
@@ -224,8 +229,9 @@ async function sendComparison(history: History, request: ControlRequest): Promis
   };
 }
 
-async function sendExport(history: History, request: ControlRequest): Promise<ControlReply> {
-  const located = await find(history, request);
+async function sendExport(source: PathSource, request: ControlRequest): Promise<ControlReply> {
+  const { history } = source;
+  const located = await find(source, request);
   const { path, node, revision } = located;
   const info: ExportInfo = {
     revision,
@@ -237,13 +243,11 @@ async function sendExport(history: History, request: ControlRequest): Promise<Co
   return { info, stream: exportTar(history, { path, node, revision, signal: request.signal }) };
 }
 
-async function rollback(
-  { history, volume }: ServedVolume,
-  { body }: ControlRequest,
-): Promise<ControlReply> {
+async function rollback(served: ServedVolume, { body }: ControlRequest): Promise<ControlReply> {
+  const { history, volume } = served;
   const path = parsePath(textField(body, 'path'));
   const at = textField(body, 'to');
-  const { revision } = await locate(history, { path, at, now: clock.now(), orMoment: true });
+  const { revision } = await locate(served, { path, at, now: clock.now(), orMoment: true });
   const result = await history.rollback({
     path,
     to: revision,
@@ -274,27 +278,4 @@ function encodeResult(result: RollbackResult, to: number | undefined): RollbackR
     to,
     steps: result.steps.map((step) => ({ ...step, text: nameToText(step.path) })),
   };
-}
-
-function textField(body: Fields, name: string): string {
-  const value = body[name];
-  if (typeof value === 'string') return value;
-  throw new SessfsError('USAGE', `Cannot read the request: "${name}" is missing`);
-}
-
-/** Who gave the command; the socket is its owner's alone, so it is believed. */
-function internActor(volume: ServedVolume['volume'], value: unknown): ActorId {
-  const fields = fieldsOf(value);
-  const integer = (name: string): number => {
-    const field = fields[name];
-    return Number.isSafeInteger(field) ? Number(field) : 0;
-  };
-  const { command, label } = fields;
-  return volume.internActor({
-    uid: integer('uid'),
-    gid: integer('gid'),
-    pid: integer('pid'),
-    ...(typeof command === 'string' ? { command } : {}),
-    ...(typeof label === 'string' ? { label } : {}),
-  });
 }

@@ -90,6 +90,6 @@ function encodeVersion(path: readonly Name[], version: Version): VersionInfo {
   };
 }
 
-function encodeActor({ uid, gid, pid, command, label }: Actor): ActorInfo {
+export function encodeActor({ uid, gid, pid, command, label }: Actor): ActorInfo {
   return { uid, gid, pid, command, label };
 }

@@ -14,6 +14,12 @@ import type { DirectoryLineage, FileHistory, History, Node } from '../history/st
 import { orderVersions, parseVersionSpec, resolveVersion } from '../history/version-spec.ts';
 import type { VersionSpec } from '../history/version-spec.ts';
 
+/** Where what a person names is looked up. */
+export interface PathSource {
+  readonly history: History;
+  readonly findCheckpoint: (name: string) => Revision | undefined;
+}
+
 /** Something in the volume at one moment. `revision` is the one to read it at. */
 export interface Located {
   readonly path: readonly Name[];
@@ -86,10 +92,11 @@ export async function findDirectory(
  * @throws {SessfsError} USAGE, PATH_UNKNOWN, VERSION_UNKNOWN, TIME_OUT_OF_RANGE
  */
 export async function locate(
-  history: History,
+  source: PathSource,
   request: { path: readonly Name[]; at: string | undefined; now: Time; orMoment?: boolean },
 ): Promise<Located> {
   const { path, at, now } = request;
+  const { history } = source;
   const latest = history.status().latest;
   if (at === undefined) {
     const node = await history.findPath(path, latest);
@@ -106,18 +113,40 @@ export async function locate(
       },
     );
   }
-  if (spec.kind === 'moment') return locateMoment(history, { path, at, moment: spec.moment, now });
-  return locateVersion(history, { ...request, at, spec });
+  if (spec.kind === 'moment') return locateMoment(source, { path, at, moment: spec.moment, now });
+  return locateVersion(source, { ...request, at, spec });
+}
+
+/**
+ * Finds the moment of the whole session that is meant.
+ *
+ * @param at As a person writes it, with or without "@" before it.
+ * @returns `checkpoint` is its name, if it was named by one.
+ * @throws {SessfsError} USAGE, VERSION_UNKNOWN, TIME_OUT_OF_RANGE
+ */
+export async function findMomentOf(
+  source: PathSource,
+  at: string,
+  now: Time,
+): Promise<{ readonly revision: Revision; readonly checkpoint: string | undefined }> {
+  const moment = momentOf(at.startsWith('@') ? at.slice(1) : at, now);
+  const found = await findMoment(moment, source, now);
+  if (found === undefined) throw momentError(source.history, at, moment);
+  return {
+    revision: found.revision,
+    checkpoint: moment.kind === 'name' ? moment.name : undefined,
+  };
 }
 
 async function locateVersion(
-  history: History,
+  source: PathSource,
   request: { path: readonly Name[]; at: string; now: Time; spec: VersionSpec; orMoment?: boolean },
 ): Promise<Located> {
   const { path, at, spec, now } = request;
+  const { history } = source;
   const found = await findHistoryOf(history, path);
   const asMoment = (): Promise<Located> =>
-    locateMoment(history, { path, at, moment: momentOf(at, now), now });
+    locateMoment(source, { path, at, moment: momentOf(at, now), now });
   if (found === undefined || found.versions.length === 0) {
     // A directory has no versions of its own: a revision is a moment of it.
     if (spec.kind === 'revision') return asMoment();
@@ -146,11 +175,12 @@ async function locateVersion(
 }
 
 async function locateMoment(
-  history: History,
+  source: PathSource,
   request: { path: readonly Name[]; at: string; moment: MomentSpec; now: Time },
 ): Promise<Located> {
   const { path, at, moment, now } = request;
-  const found = await findMoment(moment, { history }, now);
+  const { history } = source;
+  const found = await findMoment(moment, source, now);
   if (found === undefined) throw momentError(history, at, moment);
   const node = await history.findPath(path, found.revision);
   if (node !== undefined) return { path, node, revision: found.revision };
@@ -182,8 +212,8 @@ function momentError(history: History, at: string, moment: MomentSpec): SessfsEr
   );
 }
 
-/** Says whether the path was there once, or is there now, and how to get to it. */
-async function missing(
+/** The error of a path that is not there: whether it was once, or is now, and how to get to it. */
+export async function missing(
   history: History,
   path: readonly Name[],
   when = 'now',

@@ -11,6 +11,7 @@ import type { SessionOptions, SessionRecord } from '../control/protocol.ts';
 import { sourceOf } from '../control/session-mounts.ts';
 import type { WireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
+import { encodePolicy, policyFor } from '../policy/retention-policy.ts';
 import type { Revision } from '../shared/brands.ts';
 import type { Config } from './config.ts';
 import type { LogLevel } from './log-level.ts';
@@ -42,6 +43,12 @@ export interface VolumeServerOptions {
   readonly cutIntervalSeconds: number;
   readonly stopTimeoutSeconds: number;
   readonly logLevel: LogLevel;
+  /** The policy of the session, as encodePolicy writes it. */
+  readonly retention: string;
+  /** When the session ended, ISO; undefined: it is active. */
+  readonly sessionEnded: string | undefined;
+  /** The tier of the session, for a volume that has not been told one yet. */
+  readonly tier: string | undefined;
   /** The connection has had a server before this one: what it left. Undefined for the first. */
   readonly predecessor: Predecessor | undefined;
 }
@@ -74,8 +81,19 @@ export function planServer(
     cutIntervalSeconds: config.cutIntervalSeconds,
     stopTimeoutSeconds: config.stopTimeoutSeconds,
     logLevel: config.logLevel,
+    retention: policyTextFor(config, record),
+    sessionEnded: record.ended,
+    tier: record.tier,
     predecessor,
   };
+}
+
+/** The policy of a session as a volume server is told it, and as its log keeps it. */
+export function policyTextFor(
+  { retention }: Config,
+  { id, name }: Pick<SessionRecord, 'id' | 'name'>,
+): string {
+  return encodePolicy(policyFor(retention, { id, name: name ?? id }));
 }
 
 export interface Predecessor {

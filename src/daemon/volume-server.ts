@@ -55,8 +55,10 @@ async function main(): Promise<void> {
 
 async function serve(options: VolumeServerOptions, logger: Logger): Promise<void> {
   const vitals = options.serve === 'kernel' ? new Vitals(VITALS_FD) : undefined;
-  const served = await openVolume(options, { logger, open: vitals });
   let frontend: Frontend | undefined;
+  const countRequests = (): number =>
+    Object.values(frontend?.stats() ?? {}).reduce((sum, { count }) => sum + count, 0);
+  const served = await openVolume(options, { logger, open: vitals, countRequests });
   let control: ControlServer | undefined;
   let stopping: Promise<void> | undefined;
   const stop = (cut = false): Promise<void> => {
@@ -81,6 +83,7 @@ async function serve(options: VolumeServerOptions, logger: Logger): Promise<void
     frontend = await openFrontend(options, { served, vitals, logger });
   } catch (error) {
     await control?.close(0);
+    await served.retention.stop();
     await served.volume.close();
     throw error;
   }
@@ -102,9 +105,12 @@ async function shutDown(parts: {
 }): Promise<void> {
   const { served, frontend, control, logger, cut } = parts;
   try {
+    // Whoever waits for a sweep is told at once that it ends here.
+    const swept = served.retention.stop();
     // Commands first: the kernel is told of what a rollback changed through the frontend.
     await control?.close(COMMAND_DRAIN_MS);
     await frontend?.stop();
+    await swept;
     if (cut) served.volume.cutChanged();
     await served.volume.close();
     process.exit(0);

@@ -21,20 +21,35 @@ export interface ClockReading {
   readonly steadyMs: number;
 }
 
+/** A jump that is not forgiven yet, for a guard that comes after this one. */
+export interface ClockDoubt {
+  readonly reason: string;
+  /** By the wall clock after the jump. */
+  readonly sinceMs: number;
+}
+
 export class ClockGuard {
   #last: ClockReading | undefined;
   #jumpedAt: ClockReading | undefined;
   #reason = '';
 
-  /** @param lastSeenMs When somebody last looked at the wall clock; undefined: never. */
-  constructor(lastSeenMs: number | undefined, now: ClockReading) {
+  /**
+   * @param lastSeenMs When somebody last looked at the wall clock; undefined: never.
+   * @param doubt What the guard before this one doubted then: a new start is no reason to believe.
+   */
+  constructor(lastSeenMs: number | undefined, now: ClockReading, doubt?: ClockDoubt) {
     this.#last = now;
     if (lastSeenMs === undefined) return;
+    if (doubt !== undefined) {
+      const sinceMs = Math.max(0, now.wallMs - doubt.sinceMs);
+      this.#jumpedAt = { wallMs: doubt.sinceMs, steadyMs: now.steadyMs - sinceMs };
+      this.#reason = doubt.reason;
+    }
     const awayMs = now.wallMs - lastSeenMs;
     if (awayMs > MAX_ABSENCE_MS)
       this.#jump(now, `the clock is ${days(awayMs)} ahead of when it was last looked at`);
     else if (awayMs < -MAX_DRIFT_MS)
-      this.#jump(now, `the clock is ${days(-awayMs)} behind of when it was last looked at`);
+      this.#jump(now, `the clock is ${days(-awayMs)} behind when it was last looked at`);
   }
 
   /**
@@ -57,6 +72,12 @@ export class ClockGuard {
     }
     const leftMs = STEADY_MS - steadyMs;
     return `${this.#reason}; it is believed in ${Math.ceil(leftMs / 3_600_000)} h if it goes on steadily`;
+  }
+
+  /** undefined: it can be believed, or would be if it were asked. */
+  get doubt(): ClockDoubt | undefined {
+    const { wallMs } = this.#jumpedAt ?? {};
+    return wallMs === undefined ? undefined : { reason: this.#reason, sinceMs: wallMs };
   }
 
   /** To be called often enough that a jump is not missed. */

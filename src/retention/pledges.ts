@@ -61,12 +61,17 @@ export class Pledges {
     return true;
   }
 
-  /** What the configuration says from now on. @returns False if it said that already. */
-  setPolicy(text: string): boolean {
+  /**
+   * What the configuration says from now on.
+   *
+   * @param firstTier The session's, if this is the first that its volume is told.
+   * @returns False if it said that already.
+   */
+  setPolicy(text: string, firstTier: Tier = 'standard'): boolean {
     const { state } = this.#volume;
     const present = state.promises.policy;
     if (present?.text === text) return false;
-    const sessionTier = present?.sessionTier ?? tierNumber('standard');
+    const sessionTier = present?.sessionTier ?? tierNumber(firstTier);
     this.#commit({ kind: 'policy', sessionTier, text }, 0 as ActorId);
     return true;
   }

@@ -26,6 +26,7 @@ const COUNTS = new Set([
   'sessfs_revision',
   'sessfs_durable_revision',
   'sessfs_read_only',
+  'sessfs_sweep_refused',
   'sessfs_inodes',
   'sessfs_versions',
   'sessfs_process_open_descriptors',
