@@ -100,6 +100,12 @@ async function tour() {
   await here('sessfs undelete src');
   check('src after undelete', await here('find src | sort; cat src/x.c src/deep/y.c'), before);
 
+  say('Run what may do harm under guard: it says what happened, and how to undo all of it.');
+  await here('sessfs guard --name tidy -- sh -c "rm -r src; echo oops > notes.md" 2>&1');
+  await here('sessfs rollback demo: --to tidy-before --exact');
+  check('src after the guard', await here('find src | sort; cat src/x.c src/deep/y.c'), before);
+  await here('sessfs why notes.md');
+
   say('The directory as it was at any moment, and the whole session in an archive.');
   check('a minute ago there was nothing', await here('ls .versions/@r1'), '');
   await show('sessfs export demo -o demo.tar.gz && tar tzf demo.tar.gz', root);

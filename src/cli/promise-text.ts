@@ -47,7 +47,7 @@ export function formatTier(reply: TierReply): string {
   const rows = [
     ['path', nameOf(reply.text)],
     ['tier', `${promise.tier}, ${describeSource(reply)}`],
-    ['session', reply.session],
+    ...(isOfSession(reply) ? [] : [['session', reply.session]]),
     ['versions', describeHistory(promise)],
     ['live file', describeLive(promise.ladder)],
     ...earlier.map((each) => ['earlier', `${describePromise(each)}: ${describeHistory(each)}`]),
@@ -62,6 +62,8 @@ function describeSource({ own, promise }: TierReply): string {
   if (own !== null) return 'chosen for it or a directory that it was made in';
   return promise.rule === null ? 'the one of the session' : `by rule ${printable(promise.rule)}`;
 }
+
+const isOfSession = ({ own, promise }: TierReply): boolean => own === null && promise.rule === null;
 
 const describePromise = ({ tier, rule }: PromiseInfo): string =>
   rule === null ? tier : `rule ${printable(rule)}`;
@@ -80,7 +82,7 @@ export function formatWhy(reply: WhyReply, nowMs: number): string {
       ...describeKept(version, nowMs),
     ]);
   if (live !== undefined) rows.unshift(['live', '', '', ...describeKept(live, nowMs)]);
-  if (rows.length === 0) lines.push('It has no versions of its own');
+  if (rows.length === 0) lines.push('It has no versions');
   else lines.push(formatTable([['VERSION', 'TIME', 'SIZE', 'KEPT UNTIL', 'WHY'], ...rows]));
   return [...lines, ...hints.map(printable)].join('\n');
 }

@@ -24,7 +24,10 @@ export function addRollback(program: Command): void {
       'Bring a file or directory back to a version or a time; what it replaces stays in the history',
     )
     .argument('<path>', 'a path on a mount, or SESSION:path; SESSION: is all of it')
-    .requiredOption('--to <version|time>', 'r42, ~1, 10m, "yesterday 17:00", 2026-11-22T10:15Z')
+    .requiredOption(
+      '--to <version|time|checkpoint>',
+      'r42, ~1, 10m, "yesterday 17:00", 2026-11-22T10:15Z, before-deploy',
+    )
     .option('--exact', 'also remove what came later (listed first)')
     .option('--dry-run', 'only say what would be done');
   withCommon(

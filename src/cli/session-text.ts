@@ -59,7 +59,7 @@ export function formatSession(
     ['owner', `${session.uid}:${session.gid}`],
     ['created', formatTime(session.created)],
     ...(session.ended === undefined ? [] : [['ended', formatTime(session.ended)]]),
-    ...(tier === undefined ? [] : [['tier', tier]]),
+    ...tierRows(session, tier),
     ['mount', session.mountPoint],
     ['options', flags.length === 0 ? '-' : flags.join(', ')],
     ['server', server.pid === undefined ? '-' : `pid ${server.pid}`],
@@ -69,6 +69,12 @@ export function formatSession(
     ...(volume === undefined ? [] : volumeRows(volume)),
   ];
   return formatTable(rows);
+}
+
+/** What was chosen at its creation may have been changed since. */
+function tierRows(session: SessionInfo, tier: string | undefined): string[][] {
+  if (tier !== undefined) return [['tier', tier]];
+  return session.tier === undefined ? [] : [['tier', `${session.tier}, when it was created`]];
 }
 
 function sweepRows({ last, nextDue, refusal, problem, ...removed }: SweepStatus): string[][] {

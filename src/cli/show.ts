@@ -22,7 +22,7 @@ async function run(name: string, options: CommonOptions): Promise<void> {
   // A session that nobody serves is not started just to be looked at.
   const isServed = session.server.pid !== undefined;
   const volume = isServed ? await client.volumeInfo(session.id) : undefined;
-  const tier = isServed ? (await client.promises.tier(session.id, '')).session : session.tier;
-  if (options.json === true) printJson({ ...session, tier, volume });
+  const tier = isServed ? (await client.promises.tier(session.id, '')).session : undefined;
+  if (options.json === true) printJson({ ...session, tier: tier ?? session.tier, volume });
   else printLine(formatSession(session, { volume, tier }));
 }

@@ -27,7 +27,7 @@ export function formatSweep(reply: SweepReply, title: string, asked: { apply: bo
     const sizes = `${formatSize(clean.storedBytesBefore)} to ${formatSize(clean.storedBytesAfter)}`;
     lines.push(`Packed ${count(clean.packedSegments, 'segment')}: ${sizes} on disk`);
   }
-  if (nextDue !== null) lines.push(`The next that is due is so at ${formatTime(nextDue)}`);
+  if (nextDue !== null) lines.push(`Next due: ${formatTime(nextDue)}`);
   if (!asked.apply && refusal !== undefined) {
     lines.push(
       `A sweep would be refused: ${refusal}`,

@@ -109,7 +109,11 @@ function describeQuestion({
   const remove =
     path === undefined ? '' : `removing "${printable(nameToText(path))}" with its history`;
   const shorten =
-    shortenMs === undefined ? '' : `keeping history for ${formatDuration(shortenMs)} only`;
+    shortenMs === undefined
+      ? ''
+      : shortenMs === 0
+        ? 'keeping no history'
+        : `keeping history for ${formatDuration(shortenMs)} only`;
   const text = [remove, shorten].filter((part) => part !== '').join(' and ');
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
