@@ -10,6 +10,7 @@ import { currentActor, describeActor } from './actor.ts';
 import { printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { findSession, titleOf } from './session-target.ts';
+import { isMounted } from './session-text.ts';
 import { formatTable, formatTime, printable } from './text.ts';
 
 interface CheckpointOptions extends CommonOptions {
@@ -67,9 +68,12 @@ async function run(
     printJson(made);
     return;
   }
-  const { mountPoint } = session;
   printLine(`Checkpoint ${made.name} is r${made.revision} of ${title}, ${formatTime(made.time)}`);
-  printLine(`  look at it  ${mountPoint}/.versions/@${made.name}/`);
+  const look = isMounted(session)
+    ? `${session.mountPoint}/.versions/@${made.name}/`
+    : `sessfs diff ${title}:@${made.name}`;
+  printLine(`  look at it  ${look}`);
+  if (session.state === 'ended') return;
   printLine(`  go back     sessfs rollback ${title}: --to ${made.name} --exact`);
 }
 

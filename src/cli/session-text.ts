@@ -19,6 +19,17 @@ const STATE_WORDS: Record<ServerState, string> = {
   down: 'down',
 };
 
+const MOUNTED: ReadonlySet<ServerState> = new Set([
+  'active',
+  'idle',
+  'hibernated',
+  'recovering',
+  'maintenance',
+]);
+
+/** Whether its files can be reached on its mount, if need be after a moment. */
+export const isMounted = ({ server }: SessionInfo): boolean => MOUNTED.has(server.state);
+
 /** Where it is, in a word or two. */
 export function describeState(session: SessionInfo): string {
   if (session.state === 'ended') return 'ended';

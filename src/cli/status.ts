@@ -4,22 +4,14 @@
 
 import type { Command } from 'commander';
 
-import type { ServerState, SessionInfo } from '../control/protocol.ts';
+import type { SessionInfo } from '../control/protocol.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
-import { formatSessions } from './session-text.ts';
+import { formatSessions, isMounted } from './session-text.ts';
 import { formatSize, formatTable, formatTime } from './text.ts';
 
 /** A daemon that is well answers at once, in milliseconds. */
 const STATUS_TIMEOUT_MS = 10_000;
-
-const MOUNTED: ReadonlySet<ServerState> = new Set([
-  'active',
-  'idle',
-  'hibernated',
-  'recovering',
-  'maintenance',
-]);
 
 export function addStatus(program: Command): void {
   const command = program
@@ -35,7 +27,7 @@ async function run(options: CommonOptions): Promise<void> {
     return;
   }
   const { sessions } = status;
-  const mounted = sessions.filter(({ server }) => MOUNTED.has(server.state)).length;
+  const mounted = sessions.filter(isMounted).length;
   printLine(
     formatTable([
       ['daemon', `pid ${status.pid}, version ${status.version}`],
