@@ -119,7 +119,7 @@ export class Cleaner {
 }
 
 /** What a packed segment still holds of its content. */
-async function readAliveBytes(path: string): Promise<number> {
+export async function readAliveBytes(path: string): Promise<number> {
   const file = await open(path, 'r');
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAP_HEADER_BYTES), 0);

@@ -43,11 +43,12 @@ export class Examiner {
 
   examine(surveyed: SurveyedInode): Finding {
     const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
-    const verdict = judge(this.#inputOf(surveyed, life));
+    const verdict = judge(this.inputOf(surveyed, life));
     return { surveyed, life, path: this.commitments.pathOf(surveyed.inode), verdict };
   }
 
-  #inputOf(surveyed: SurveyedInode, life: Life): VerdictInput {
+  /** What is judged by: for whoever asks what would be if some of it were otherwise. */
+  inputOf(surveyed: SurveyedInode, life: Life): VerdictInput {
     const { inode } = surveyed;
     const commitments = this.commitments;
     const { nowMs, horizon } = this.#options;

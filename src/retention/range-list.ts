@@ -6,32 +6,39 @@
 const FIRST_CAPACITY = 64;
 
 export class RangeList {
-  #bounds = new Float64Array(FIRST_CAPACITY * 2);
+  #starts = new Uint32Array(FIRST_CAPACITY);
+  #ends = new Uint32Array(FIRST_CAPACITY);
   #count = 0;
+  /** INVARIANT: if true, both are ascending. */
   #isSorted = true;
 
   /** @param end Exclusive. */
   add(start: number, end: number): void {
-    if (this.#count * 2 === this.#bounds.length) this.#makeRoom();
-    const at = this.#count * 2;
-    if (at > 0 && start < (this.#bounds[at - 1] as number)) this.#isSorted = false;
-    this.#bounds[at] = start;
-    this.#bounds[at + 1] = end;
+    if (this.#count === this.#starts.length) this.#makeRoom();
+    const at = this.#count;
+    if (at > 0 && start < (this.#ends[at - 1] as number)) this.#isSorted = false;
+    this.#starts[at] = start;
+    this.#ends[at] = end;
     this.#count += 1;
   }
 
-  /** Start and end of each range, ascending; none overlap or touch. A view, valid until the next add. */
+  /** Start and end of each range, ascending; none overlap or touch. */
   get bounds(): Float64Array {
     this.#settle();
-    return this.#bounds.subarray(0, this.#count * 2);
+    const bounds = new Float64Array(this.#count * 2);
+    for (let at = 0; at < this.#count; at++) {
+      bounds[at * 2] = this.#starts[at] as number;
+      bounds[at * 2 + 1] = this.#ends[at] as number;
+    }
+    return bounds;
   }
 
   /** How many numbers are in it. */
   get size(): number {
-    const { bounds } = this;
+    this.#settle();
     let size = 0;
-    for (let at = 0; at < bounds.length; at += 2) {
-      size += (bounds[at + 1] as number) - (bounds[at] as number);
+    for (let at = 0; at < this.#count; at++) {
+      size += (this.#ends[at] as number) - (this.#starts[at] as number);
     }
     return size;
   }
@@ -39,42 +46,42 @@ export class RangeList {
   #makeRoom(): void {
     this.#settle();
     // Most extents of a log join: only what is left then needs more room.
-    if (this.#count * 4 < this.#bounds.length) return;
-    const larger = new Float64Array(this.#bounds.length * 2);
-    larger.set(this.#bounds);
-    this.#bounds = larger;
+    if (this.#count * 2 < this.#starts.length) return;
+    this.#starts = grow(this.#starts);
+    this.#ends = grow(this.#ends);
   }
 
+  /**
+   * Sorts and joins.
+   *
+   * Starts and ends are sorted apart: between two ranges of the union there is a place where as many have
+   * ended as have begun, and nowhere else.
+   */
   #settle(): void {
-    if (!this.#isSorted) this.#sort();
-    this.#isSorted = true;
+    const starts = this.#starts;
+    const ends = this.#ends;
+    if (!this.#isSorted) {
+      starts.subarray(0, this.#count).sort();
+      ends.subarray(0, this.#count).sort();
+      this.#isSorted = true;
+    }
     let kept = 0;
-    const bounds = this.#bounds;
-    for (let at = 0; at < this.#count * 2; at += 2) {
-      const start = bounds[at] as number;
-      const end = bounds[at + 1] as number;
-      const last = kept * 2 - 1;
-      if (kept > 0 && start <= (bounds[last] as number)) {
-        if (end > (bounds[last] as number)) bounds[last] = end;
+    for (let at = 0; at < this.#count; at++) {
+      const end = ends[at] as number;
+      if (at > 0 && (starts[at] as number) <= (ends[kept - 1] as number)) {
+        ends[kept - 1] = end;
         continue;
       }
-      bounds[kept * 2] = start;
-      bounds[kept * 2 + 1] = end;
+      starts[kept] = starts[at] as number;
+      ends[kept] = end;
       kept += 1;
     }
     this.#count = kept;
   }
+}
 
-  /** By the start. */
-  #sort(): void {
-    const order = new Uint32Array(this.#count).map((_, index) => index);
-    const bounds = this.#bounds;
-    order.sort((a, b) => (bounds[a * 2] as number) - (bounds[b * 2] as number));
-    const sorted = new Float64Array(bounds.length);
-    for (const [at, from] of order.entries()) {
-      sorted[at * 2] = bounds[from * 2] as number;
-      sorted[at * 2 + 1] = bounds[from * 2 + 1] as number;
-    }
-    this.#bounds = sorted;
-  }
+function grow(numbers: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(numbers.length * 2);
+  larger.set(numbers);
+  return larger;
 }

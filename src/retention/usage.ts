@@ -1,26 +1,31 @@
 /**
  * What takes room in a volume, and what removing something would really give back.
  *
- * Rule: bytes are counted once, however many files and versions share them; nothing is estimated.
+ * Rules:
+ * - Bytes are counted once, however many files and versions share them; nothing is estimated.
+ * - As of one place in the log: what is written while it is measured does not count.
+ * - Streams, and pauses as it is told: the thread that runs this also serves the kernel.
  */
 
-import type { Ino, SegmentId } from '../shared/brands.ts';
-import type { Extent } from '../index/extents.ts';
-import {
-  prefixEnd,
-  regionHistoryKey,
-  regionOfHistoryKey,
-  revisionOfHistoryKey,
-} from '../index/keys.ts';
-import { decodeRegion } from '../index/records.ts';
-import { offsetOf, segmentOf } from '../log/segment.ts';
-import { listExtents } from '../volume/content.ts';
-import { isExtentKept } from '../volume/purge.ts';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Ino } from '../shared/brands.ts';
+import { isRegular } from '../shared/mode.ts';
+import type { PromiseDefinition } from '../policy/promise.ts';
 import type { Volume } from '../volume/volume.ts';
+import { describeLife } from './content-intervals.ts';
+import type { Life } from './content-intervals.ts';
 import { Examiner } from './examiner.ts';
+import { InodeExtents } from './inode-extents.ts';
 import { surveyInodes } from './inode-survey.ts';
-import { RangeList } from './range-list.ts';
-import { isIn } from './verdict.ts';
+import type { SurveyedInode } from './inode-survey.ts';
+import { ALL_KEPT, isKept, keptContent, NONE_KEPT } from './kept-content.ts';
+import type { KeptContent } from './kept-content.ts';
+import { measureContent } from './log-content.ts';
+import { SegmentRanges } from './segment-ranges.ts';
+import { judge } from './verdict.ts';
+import type { VerdictInput } from './verdict.ts';
 
 /** In bytes of content, before it is packed, but for what is on disk. */
 export interface Usage {
@@ -28,7 +33,7 @@ export interface Usage {
   readonly liveBytes: number;
   /** What only the past holds. */
   readonly historyBytes: number;
-  /** Of that, what only checkpoints and holds keep. */
+  /** Of that, what the next sweep would remove if all checkpoints and holds were released now. */
   readonly pinnedBytes: number;
   /** In the log, and referred to by nothing: given back by the next cleaning. */
   readonly reclaimableBytes: number;
@@ -42,93 +47,169 @@ export interface Usage {
 
 export interface UsageOptions {
   readonly nowMs: number;
+  /** undefined: the session is active. */
   readonly sessionEndedMs: number | undefined;
   /** If these inodes and all their versions were gone. */
   readonly without?: ReadonlySet<Ino>;
-  /** If nothing were kept that was superseded longer ago, in milliseconds. */
+  /**
+   * If no promise kept what was superseded longer ago, in milliseconds, and a sweep had been. What is held,
+   * in a checkpoint, or one of the newest versions that a tier keeps would stay.
+   */
   readonly shortenedToMs?: number;
+  /** Awaited every few hundred steps. */
   readonly pause?: () => Promise<void>;
 }
 
-type Ranges = Map<SegmentId, RangeList>;
-
 export async function measureUsage(volume: Volume, options: UsageOptions): Promise<Usage> {
+  const { log, state } = volume;
+  const pause = options.pause ?? letOthersRun;
+  const end = log.head;
   await volume.flushed();
-  const examiner = new Examiner(volume, { ...options, horizon: volume.state.horizon });
-  const all: Ranges = new Map();
-  const live: Ranges = new Map();
-  /** What is kept also without checkpoints and holds. */
-  const unpinned: Ranges = new Map();
-  /** What would be left. */
-  const left: Ranges = new Map();
-  const isAsked = options.without !== undefined || options.shortenedToMs !== undefined;
-  const { pause } = options;
-  for await (const surveyed of surveyInodes(volume.index, pause === undefined ? {} : { pause })) {
-    const { inode } = surveyed;
-    const { life } = examiner.examine(surveyed);
-    const isWithout = options.without?.has(inode.ino) === true;
-    const note = (extent: Extent, to: number): void => {
-      add(all, extent);
-      const isLive = to === Infinity && inode.nlink > 0;
-      if (isLive) add(live, extent);
-      const overlapping = life.intervals.filter(
-        ({ start, end }) => start < to && end > extent.since,
-      );
-      const pins = examiner.commitments.pinsOf(inode);
-      const isHeld = examiner.commitments.holdsOf(inode).length > 0;
-      const isOnlyPinned =
-        !isLive &&
-        (isHeld ||
-          overlapping.every(
-            (interval) =>
-              interval.versions.length === 0 ||
-              pins.some(({ revision }) => isIn(interval, revision)),
-          ));
-      if (!isOnlyPinned) add(unpinned, extent);
-      if (!isAsked || isWithout) return;
-      const { shortenedToMs } = options;
-      const starts = overlapping
-        .filter(
-          ({ endedMs }) =>
-            endedMs === undefined ||
-            shortenedToMs === undefined ||
-            endedMs + shortenedToMs > options.nowMs,
-        )
-        .map(({ start }) => start);
-      if (isLive || isExtentKept(extent, to as never, starts)) add(left, extent);
-    };
-    const live_ = volume.state.findInode(inode.ino) ?? inode;
-    for (const extent of listExtents(volume.state, live_, 0, Infinity)) note(extent, Infinity);
-    const prefix = Buffer.from(regionHistoryKey(inode.ino, 0, 0, 0)).subarray(0, 1 + 6);
-    for await (const [key, value] of volume.index.scan({ gte: prefix, lt: prefixEnd(prefix) })) {
-      for (const extent of decodeRegion(value, regionOfHistoryKey(key))) {
-        note(extent, revisionOfHistoryKey(key));
-      }
-    }
-  }
-  const allBytes = sizeOf(all);
-  const liveBytes = sizeOf(live);
-  const { state, log, index } = volume;
-  const indexBytes = await index.approximateBytes(Buffer.from([0]), Buffer.from([0xff]));
+  const content = await countContent(volume, { ...options, pause, end });
+  const held = await measureContent(log, end, pause);
+  const allBytes = content.all.size;
+  const liveBytes = content.live.size;
   return {
     liveBytes,
     historyBytes: allBytes - liveBytes,
-    pinnedBytes: allBytes - sizeOf(unpinned),
-    reclaimableBytes: Math.max(0, log.dataBytes - allBytes),
-    storedBytes: log.storedBytes + indexBytes,
+    pinnedBytes: content.kept.size - content.unpinned.size,
+    // Not below: a damaged place may have taken the head of a record with it.
+    reclaimableBytes: Math.max(0, held - allBytes),
+    storedBytes: log.storedBytes + (await measureFiles(join(volume.dir, 'index'))),
     inodes: state.inodes,
     versions: state.versions,
-    freedBytes: isAsked ? allBytes - sizeOf(left) : undefined,
+    freedBytes: asksForMore(options) ? allBytes - content.left.size : undefined,
   };
 }
 
-function add(ranges: Ranges, { pos, skip, length }: Extent): void {
-  const segment = segmentOf(pos);
-  let list = ranges.get(segment);
-  if (list === undefined) ranges.set(segment, (list = new RangeList()));
-  const start = offsetOf(pos) + skip;
-  list.add(start, start + length);
+/** Bytes that something refers to. */
+interface Content {
+  readonly all: SegmentRanges;
+  readonly live: SegmentRanges;
+  /** What a sweep now would leave, with checkpoints and holds and without; both empty if there are none. */
+  readonly kept: SegmentRanges;
+  readonly unpinned: SegmentRanges;
+  /** What the question would leave; empty if none was asked. */
+  readonly left: SegmentRanges;
 }
 
-const sizeOf = (ranges: Ranges): number =>
-  [...ranges.values()].reduce((sum, list) => sum + list.size, 0);
+async function countContent(
+  volume: Volume,
+  options: UsageOptions & { readonly pause: () => Promise<void>; readonly end: number },
+): Promise<Content> {
+  const content: Content = {
+    all: new SegmentRanges(),
+    live: new SegmentRanges(),
+    kept: new SegmentRanges(),
+    unpinned: new SegmentRanges(),
+    left: new SegmentRanges(),
+  };
+  const judging = new Judging(volume, options);
+  let extents: InodeExtents | undefined;
+  try {
+    for await (const surveyed of surveyInodes(volume.index, { pause: options.pause })) {
+      // After the inodes: see InodeExtents.
+      extents ??= await InodeExtents.open(volume.index, options.pause);
+      const { inode } = surveyed;
+      if (!isRegular(inode.mode)) continue;
+      const { kept, unpinned, left } = judging.judge(surveyed);
+      await extents.visit(inode, (extent, to) => {
+        if (extent.pos >= options.end) return;
+        content.all.add(extent);
+        if (to === Infinity && inode.nlink > 0) content.live.add(extent);
+        if (judging.mayPin && isKept(kept, extent, to)) content.kept.add(extent);
+        if (judging.mayPin && isKept(unpinned, extent, to)) content.unpinned.add(extent);
+        if (judging.isAsked && isKept(left, extent, to)) content.left.add(extent);
+      });
+    }
+  } finally {
+    await extents?.close();
+  }
+  return content;
+}
+
+/** What would stay of each inode: as things are, without checkpoints and holds, and by the question. */
+class Judging {
+  /** Something is held or in a checkpoint. */
+  readonly mayPin: boolean;
+  readonly isAsked: boolean;
+  readonly #examiner: Examiner;
+  readonly #options: UsageOptions;
+  readonly #shortened = new Map<PromiseDefinition, PromiseDefinition>();
+
+  constructor(volume: Volume, options: UsageOptions) {
+    const { checkpoints, holds } = volume.state.promises;
+    this.mayPin = checkpoints.size > 0 || holds.size > 0;
+    this.isAsked = asksForMore(options);
+    this.#options = options;
+    this.#examiner = new Examiner(volume, { ...options, horizon: volume.state.horizon });
+  }
+
+  judge(surveyed: SurveyedInode): { kept: KeptContent; unpinned: KeptContent; left: KeptContent } {
+    const isGone = this.#options.without?.has(surveyed.inode.ino) === true;
+    const { shortenedToMs } = this.#options;
+    const all = { kept: ALL_KEPT, unpinned: ALL_KEPT, left: isGone ? NONE_KEPT : ALL_KEPT };
+    if (!this.mayPin && (isGone || shortenedToMs === undefined)) return all;
+    const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
+    if (!hasPast(life)) return all;
+    const input = this.#examiner.inputOf(surveyed, life);
+    const keep = (changed: Partial<VerdictInput>): KeptContent =>
+      keptContent(life, judge({ ...input, ...changed }));
+    const isPinned = input.holds.length > 0 || input.pins.length > 0;
+    const kept = this.mayPin ? keep({}) : ALL_KEPT;
+    return {
+      kept,
+      unpinned: isPinned ? keep({ holds: [], pins: [] }) : kept,
+      left:
+        isGone || shortenedToMs === undefined
+          ? all.left
+          : keep(this.#shorten(input, shortenedToMs)),
+    };
+  }
+
+  #shorten(input: VerdictInput, mostMs: number): Partial<VerdictInput> {
+    const shorten = (promises: readonly PromiseDefinition[]): PromiseDefinition[] =>
+      promises.map((promise) => this.#shortenOne(promise, mostMs));
+    return {
+      promisesOf: (version) => shorten(input.promisesOf(version)),
+      promisesSince: (revision) => shorten(input.promisesSince(revision)),
+    };
+  }
+
+  #shortenOne(promise: PromiseDefinition, mostMs: number): PromiseDefinition {
+    let shortened = this.#shortened.get(promise);
+    if (shortened === undefined) {
+      const { all, hourly, daily, ...others } = promise.ladder;
+      const ladder = {
+        ...others,
+        all: Math.min(all, mostMs),
+        hourly: Math.min(hourly, mostMs),
+        daily: Math.min(daily, mostMs),
+      };
+      this.#shortened.set(promise, (shortened = { ...promise, ladder }));
+    }
+    return shortened;
+  }
+}
+
+/** Something of it has been superseded: what a live file holds always stays. */
+const hasPast = ({ intervals }: Life): boolean =>
+  intervals.some(({ endedMs }) => endedMs !== undefined);
+
+const asksForMore = ({ without, shortenedToMs }: UsageOptions): boolean =>
+  without !== undefined || shortenedToMs !== undefined;
+
+const letOthersRun = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What the files of a directory take; those that go meanwhile count nothing. */
+async function measureFiles(dir: string): Promise<number> {
+  const sizes = await Promise.all(
+    (await readdir(dir)).map((name) =>
+      stat(join(dir, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
