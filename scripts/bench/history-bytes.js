@@ -136,7 +136,7 @@ try {
     const sessfs = await measureSessfs(dir, name, inputs);
     const others = await measureOthers(dir, name, inputs);
     rows.push({ name, mark: CASES[name].markBytes, ...sessfs, ...others });
-    console.error(`${CASES[name].title}: done`);
+    console.error(`${CASES[name].title}: ${JSON.stringify(rows.at(-1))}`);
     await rm(dir, { recursive: true, force: true });
   }
 } finally {

@@ -12,7 +12,7 @@
 import type { Revision } from '../shared/brands.ts';
 import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
-import type { History } from './store.ts';
+import type { History, HistoryStatus } from './store.ts';
 
 export type MomentSpec =
   | { readonly kind: 'revision'; readonly revision: Revision }
@@ -115,6 +115,16 @@ export async function findMoment(
   // Until the volume's time has passed the instant, another revision may still come before it.
   const isFixed = spec.isFixed && compareTime(spec.time, latestTime) < 0;
   return within(await source.history.findRevision(spec.time), isFixed);
+}
+
+/** True if there was such a moment, and retention has removed it since. */
+export function isRemovedMoment(spec: MomentSpec, status: HistoryStatus): boolean {
+  const { earliest, earliestTime, bornTime, pinned } = status;
+  if (spec.kind === 'revision') {
+    return spec.revision >= 1 && spec.revision < earliest && !pinned.includes(spec.revision);
+  }
+  if (spec.kind === 'name') return false;
+  return compareTime(spec.time, bornTime) >= 0 && compareTime(spec.time, earliestTime) < 0;
 }
 
 function parseDate(text: string): Time | undefined {

@@ -117,6 +117,8 @@ export interface HistoryStatus {
   readonly earliestTime: Time;
   readonly latest: Revision;
   readonly latestTime: Time;
+  /** When the volume was made. */
+  readonly bornTime: Time;
   /** Moments that are kept by a checkpoint or a hold, also before the earliest. */
   readonly pinned: readonly Revision[];
 }

@@ -75,6 +75,7 @@ export class VolumeHistory implements History {
     return {
       earliest: isWhole ? (1 as Revision) : state.horizon,
       earliestTime: isWhole ? state.getGenesisTime() : state.horizonTime,
+      bornTime: state.getGenesisTime(),
       pinned: state.promises.listPinned(),
       latest: state.revision,
       latestTime: state.time,

@@ -11,7 +11,7 @@
  */
 
 import type { AttrReply, DirSink, Entry, OpenReply } from '../fuse/file-system.ts';
-import { findMoment, parseMomentSpec } from '../history/moment-spec.ts';
+import { findMoment, isRemovedMoment, parseMomentSpec } from '../history/moment-spec.ts';
 import type { Moment } from '../history/moment-spec.ts';
 import type { Node, Version } from '../history/store.ts';
 import { parseVersionSpec, resolveVersion } from '../history/version-spec.ts';
@@ -287,6 +287,9 @@ export class VersionsTree {
   async #findMoment(text: string): Promise<Moment | undefined> {
     const now = this.#options.clock.now();
     const spec = parseMomentSpec(text, now);
+    if (spec !== undefined && isRemovedMoment(spec, this.#history.status())) {
+      throw new FsError(Errno.ENODATA, `the moment ${text}`);
+    }
     return spec && findMoment(spec, this.#options, now);
   }
 

@@ -79,7 +79,8 @@ export class Cleaner {
       }
       this.#cleanedDigest = digest;
     }
-    if (packedSegments > 0) await this.#packer.collect(PACK_THRESHOLD, options.signal);
+    // Also after a purge that no segment was worth packing for, or a job that was cut off.
+    if (packedSegments > 0 || isPurged) await this.#packer.collect(PACK_THRESHOLD, options.signal);
     if (isPurged && digest !== '') await index.compact();
     return { packedSegments, storedBytesBefore, storedBytesAfter: log.storedBytes };
   }

@@ -3,7 +3,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { findMoment, parseMomentSpec } from '../../src/history/moment-spec.ts';
+import { findMoment, isRemovedMoment, parseMomentSpec } from '../../src/history/moment-spec.ts';
 import type { Revision } from '../../src/shared/brands.ts';
 import { timeToIso } from '../../src/shared/time.ts';
 
@@ -102,6 +102,7 @@ describe('findMoment', () => {
         earliestTime: time('2026-11-22T08:00:00Z'),
         latest: 9 as Revision,
         latestTime: time('2026-11-22T10:00:00Z'),
+        bornTime: time('2026-11-22T06:00:00Z'),
         pinned: [2 as Revision],
       }),
       findRevision: () => Promise.resolve(6 as Revision),
@@ -112,6 +113,16 @@ describe('findMoment', () => {
     const spec = parseMomentSpec(text, NOW);
     return spec && findMoment(spec, source, NOW);
   };
+
+  it('tells what retention has removed from what never was', () => {
+    const isRemoved = (text: string): boolean => {
+      const spec = parseMomentSpec(text, NOW);
+      return spec !== undefined && isRemovedMoment(spec, source.history.status());
+    };
+    expect(['r1', 'r3', '2026-11-22T07:00Z'].map(isRemoved)).toEqual([true, true, true]);
+    const others = ['r0', 'r2', 'r5', 'r99', '2026-11-22T05:00Z', '2026-11-22T09:00Z', 'mine'];
+    expect(others.map(isRemoved)).toEqual(others.map(() => false));
+  });
 
   it('finds what is kept', async () => {
     expect(await find('r5')).toEqual({ revision: 5, isFixed: true });

@@ -165,6 +165,7 @@ export class FakeHistory implements VersionsHistory {
       earliestTime: this.#times[1] ?? { sec: 0, nsec: 0 },
       latest: (this.#trees.length - 1) as Revision,
       latestTime: this.#times.at(-1) ?? { sec: 0, nsec: 0 },
+      bornTime: this.#times[1] ?? { sec: 0, nsec: 0 },
       pinned: [],
     };
   }
