@@ -67,7 +67,12 @@ export class Retention {
       this.#sweeper ??= this.#loadSweeper();
       const sweeper = await this.#sweeper;
       const { nowMs, sessionEndedMs } = this;
-      return sweeper.run({ ...order, ...turn, nowMs, sessionEndedMs });
+      try {
+        return await sweeper.run({ ...order, ...turn, nowMs, sessionEndedMs });
+      } finally {
+        // Its thread, and the tables that it has read, are not needed until the next one.
+        await this.#packer.close();
+      }
     });
   }
 
@@ -155,6 +160,7 @@ class LazyPacker implements SegmentPacker {
   async close(): Promise<void> {
     // One that could not be loaded has nothing to close.
     const packer = await this.#packer?.catch(() => undefined);
+    this.#packer = undefined;
     await packer?.close();
   }
 
