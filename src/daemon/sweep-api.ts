@@ -7,6 +7,7 @@ import type { AuditReply, QuotaInfo, SweepReply, UsageReply } from '../control/p
 import { checkAudit, readAudit } from '../retention/audit.ts';
 import type { AuditEntry } from '../retention/audit.ts';
 import type { SweepReport, SweptFile } from '../retention/sweeper.ts';
+import { findInodesBelow } from '../retention/inodes-below.ts';
 import { measureUsage } from '../retention/usage.ts';
 import type { Ino, Name } from '../shared/brands.ts';
 import { nameToText } from '../shared/names.ts';
@@ -21,8 +22,7 @@ import {
   internActor,
   setPolicy,
 } from './request-fields.ts';
-import { listInos } from './past-inodes.ts';
-import { parsePath, pathText } from './volume-paths.ts';
+import { missing, parsePath, pathText } from './volume-paths.ts';
 
 /** An audit that does not say how much it wants gets so many entries. */
 const DEFAULT_AUDIT_LIMIT = 100;
@@ -88,7 +88,8 @@ export async function readUsage(
   const shortenedToMs = findCount(query, 'shorten', 0);
   return retention.run(signal, async ({ pause }) => {
     const without: ReadonlySet<Ino> | undefined =
-      path.length === 0 ? undefined : await listInos(volume, history, path);
+      path.length === 0 ? undefined : await findInodesBelow(volume, path, pause);
+    if (path.length > 0 && without === undefined) throw await missing(history, path);
     const usage = await measureUsage(volume, {
       nowMs,
       sessionEndedMs,

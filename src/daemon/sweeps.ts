@@ -130,11 +130,9 @@ export class Sweeps {
     const limit = AbortSignal.timeout(SWEEP_LIMIT_MS);
     const signal = AbortSignal.any([limit, this.#stopping.signal]);
     try {
-      const reply = await this.#sweep(
-        record,
-        { apply: true },
-        { signal, timeoutMs: SWEEP_LIMIT_MS },
-      );
+      // The signal ends it long before that.
+      const until = { signal, timeoutMs: ASKED_LIMIT_MS };
+      const reply = await this.#sweep(record, { apply: true }, until);
       this.#note(record, began, reply);
     } catch (error) {
       this.#last.set(record.id, { ...began, hasMore: true, nextDueMs: Infinity });
@@ -181,6 +179,8 @@ export class Sweeps {
         body: { ...order, clockProblem, retention: policyTextFor(this.#sessions.config, record) },
         ...limit,
       });
+    } catch (error) {
+      throw isUnreachable(error) && !limit.signal.aborted ? serverGone(error) : error;
     } finally {
       release();
     }
@@ -198,7 +198,7 @@ export class Sweeps {
     const before = this.#sessions.sweeps.get(id);
     this.#last.set(id, {
       ...began,
-      hasMore: versions > 0 || liveFiles > 0 || refusal !== undefined,
+      hasMore: refusal !== undefined || reply.inodes > 0 || liveFiles > 0,
       nextDueMs: nextDue === null ? Infinity : Date.parse(nextDue),
     });
     this.#sessions.sweeps.set(id, {
@@ -247,6 +247,18 @@ const NEVER_SWEPT: SweepStatus = {
   refusal: undefined,
   problem: undefined,
 };
+
+function isUnreachable(error: unknown): error is SessfsError {
+  return error instanceof SessfsError && error.code === 'DAEMON_UNREACHABLE';
+}
+
+/** To the asking end of the protocol each other end is the daemon. */
+function serverGone(cause: SessfsError): SessfsError {
+  return new SessfsError('FAILED', 'Cannot sweep: the volume server has just ended', {
+    hint: 'Try again: another one takes its place, and the sweep goes on with what is left',
+    cause,
+  });
+}
 
 /** Somebody else has it swept right now. */
 function isConflict(error: unknown): boolean {

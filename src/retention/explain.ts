@@ -43,6 +43,7 @@ export async function explainTier(volume: Volume, ino: Ino): Promise<TierInfo> {
   const { promiser, state } = volume;
   const inode = state.findInode(ino);
   if (inode === undefined) throw new RangeError(`No inode ${ino}`);
+  await volume.flushed();
   const examiner = new Examiner(volume, optionsOf(volume, { nowMs: 0, sessionEndedMs: undefined }));
   const tiers = await listTiers(volume.index, ino);
   const promise = promiser.resolveInode(inode);
@@ -89,6 +90,7 @@ export async function explainLive(
 ): Promise<LiveDecision | undefined> {
   const inode = volume.state.findInode(ino);
   if (inode === undefined || inode.nlink === 0 || !isRegular(inode.mode)) return undefined;
+  await volume.flushed();
   const { commitments } = new Examiner(volume, optionsOf(volume, options));
   const tiers = await listTiers(volume.index, ino);
   return decideLiveFile(commitments, { inode, tiers }, options.sessionEndedMs);

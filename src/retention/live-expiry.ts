@@ -32,6 +32,8 @@ export interface LiveExpiryOptions {
   readonly nowMs: number;
   readonly sessionEndedMs: number | undefined;
   readonly pause?: (() => Promise<void>) | undefined;
+  /** Called for what stays for now, with when it is due; for one or the other perhaps too early. */
+  readonly onKept?: (dueMs: number) => void;
 }
 
 /**
@@ -80,6 +82,8 @@ export async function* findExpired(
       }
       if (!mayGo || !isExpired(decision, nowMs, graceMs)) {
         isEmpty = false;
+        // A directory with something in it is due with that.
+        if (isEmptied) options.onKept?.(decision.keptUntilMs + graceMs);
         continue;
       }
       yield {

@@ -47,6 +47,7 @@ export class Retention {
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   #sweeper: Promise<Sweeper> | undefined;
+  #isSweeping = false;
 
   constructor(options: RetentionOptions) {
     this.volume = options.volume;
@@ -67,11 +68,17 @@ export class Retention {
       this.#sweeper ??= this.#loadSweeper();
       const sweeper = await this.#sweeper;
       const { nowMs, sessionEndedMs } = this;
+      // One that is refused because of another must not take its packer away.
+      const isFirst = !this.#isSweeping;
+      this.#isSweeping = true;
       try {
         return await sweeper.run({ ...order, ...turn, nowMs, sessionEndedMs });
       } finally {
-        // Its thread, and the tables that it has read, are not needed until the next one.
-        await this.#packer.close();
+        if (isFirst) {
+          this.#isSweeping = false;
+          // Its thread, and the tables that it has read, are not needed until the next one.
+          await this.#packer.close();
+        }
       }
     });
   }

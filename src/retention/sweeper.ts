@@ -121,7 +121,12 @@ export class Sweeper {
     const sweep = await Sweep.begin(this.#volume, this.#history, request);
     const files: SweptFile[] = [];
     let liveFiles = 0;
-    for await (const { path, size, decision } of findExpired(this.#volume, request)) {
+    let nextLiveMs = Infinity;
+    const onKept = (dueMs: number): void => {
+      nextLiveMs = Math.min(nextLiveMs, dueMs);
+    };
+    const expired = findExpired(this.#volume, { ...request, onKept });
+    for await (const { path, size, decision } of expired) {
       liveFiles += 1;
       const [reason] = decision.reasons;
       if (files.length < MAX_LISTED) {
@@ -150,7 +155,7 @@ export class Sweeper {
       bytes,
       files,
       isTruncated: files.length >= MAX_LISTED,
-      nextDueMs: sweep.nextDueMs,
+      nextDueMs: Math.min(sweep.nextDueMs, nextLiveMs),
     };
   }
 }

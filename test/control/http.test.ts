@@ -64,6 +64,37 @@ describe('a request', () => {
     });
   });
 
+  test.each(['POST', 'PUT', 'DELETE'] as const)('brings its body also as %s', async (method) => {
+    await serve({ on: `${method} /v1/x`, handle: async ({ body }) => ({ json: body }) });
+    const body = { actor: 'ä' };
+    expect(await callJson({ socketPath, method, path: '/v1/x', body })).toEqual(body);
+  });
+
+  test('that is aborted ends the work at the other end', async () => {
+    let onEnded: (() => void) | undefined;
+    const ended = new Promise<void>((resolve) => (onEnded = resolve));
+    let onBegun: (() => void) | undefined;
+    const begun = new Promise<void>((resolve) => (onBegun = resolve));
+    await serve({
+      on: 'GET /v1/x',
+      handle: async ({ signal }) => {
+        signal.addEventListener('abort', () => onEnded?.());
+        onBegun?.();
+        await ended;
+        return { json: {} };
+      },
+    });
+    const abort = new AbortController();
+    const { signal } = abort;
+    const asked = callJson({ socketPath, method: 'GET', path: '/v1/x', signal }).catch(
+      (error: unknown) => error,
+    );
+    await begun;
+    abort.abort();
+    expect(await asked).toBeInstanceOf(SessfsError);
+    await ended;
+  });
+
   test('that fails arrives as the same error', async () => {
     const error = new SessfsError('SESSION_UNKNOWN', 'Cannot find it', { hint: 'Look elsewhere' });
     await serve({ on: 'GET /v1/x', handle: () => Promise.reject(error) });
