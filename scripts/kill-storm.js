@@ -21,7 +21,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '120' },
     seed: { type: 'string' },
-    modes: { type: 'string', default: 'calm,storm,targeted,newborn,upgrade' },
+    modes: { type: 'string', default: 'calm,storm,targeted,newborn,sweeping,upgrade' },
     only: { type: 'string' },
     log: { type: 'string' },
     json: { type: 'boolean', default: false },

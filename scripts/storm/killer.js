@@ -31,6 +31,8 @@ export const MODES = {
   targeted: { killers: 2, from: 'opening', lifeMs: [0, 30], spared: 0.25 },
   /** Also before a line of ours has run. */
   newborn: { killers: 1, from: 'process', lifeMs: [0, 150], spared: 0.25 },
+  /** Long enough that sweeps come to their end, or nearly. */
+  sweeping: { from: 'opening', lifeMs: [3000, 15_000], spared: 0 },
   /** While the daemon and all servers are replaced, again and again. */
   upgrade: { from: 'opening', lifeMs: [200, 4000], spared: 0, upgradeEachMs: [800, 3000] },
 };

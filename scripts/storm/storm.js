@@ -146,8 +146,7 @@ class Storm {
     await work;
     await sweeping;
     const { kills, upgrades, upgradesStopped, seen } = killer;
-    const { sweeps, interrupted, versions, packedSegments } = sweeper;
-    const swept = { sweeps, interrupted, versions, packedSegments };
+    const swept = await sweeper.count();
     this.#facts = { kills, upgrades, upgradesStopped, servers: seen.size, swept };
   }
 

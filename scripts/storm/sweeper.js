@@ -2,6 +2,8 @@
  * Sweeps every session all the time, with all that can be packed: under the clients, and under the killer.
  */
 
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** What a command says when the server that it asked was killed; and when the last sweep goes on still. */
@@ -17,8 +19,6 @@ export class StormSweeper {
   sweeps = 0;
   /** Sweeps whose server died. */
   interrupted = 0;
-  versions = 0;
-  packedSegments = 0;
   #host;
   #sessions;
   #onProblem;
@@ -41,20 +41,27 @@ export class StormSweeper {
 
   async #sweep({ id, name }) {
     try {
-      const { versions, refusal, clean } = await this.#host.command(
-        'sweep',
-        id,
-        '--apply',
-        '--all',
-      );
+      const { refusal } = await this.#host.command('sweep', id, '--apply', '--all');
       this.sweeps += 1;
-      this.versions += versions;
-      this.packedSegments += clean?.packedSegments ?? 0;
       if (refusal !== undefined) this.#onProblem(`${name}: sweep`, refusal);
     } catch (error) {
       if (EXPECTED.test(`${error.stderr}`)) this.interrupted += 1;
       else this.#onProblem(`${name}: sweep`, `${error.stderr ?? ''} ${String(error)}`);
     }
+  }
+
+  /** What all sweeps have removed and packed so far, also those that were interrupted. */
+  async count() {
+    let versions = 0;
+    let packedSegments = 0;
+    for (const { id } of this.#sessions) {
+      const { entries } = await this.#host.command('audit', id, '-n', '100000');
+      versions += entries.reduce((sum, entry) => sum + entry.versions, 0);
+      const log = join(this.#host.root, 'volumes', id, 'log');
+      packedSegments += readdirSync(log).filter((name) => name.endsWith('.map')).length;
+    }
+    const { sweeps, interrupted } = this;
+    return { sweeps, interrupted, versions, packedSegments };
   }
 
   /** After everything was swept: what the store takes is what is live and promised, and little more. */

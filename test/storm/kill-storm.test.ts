@@ -23,6 +23,7 @@ const LEAST_KILLS_EACH_SECOND = {
   storm: 0.3,
   targeted: 0.3,
   newborn: 0.3,
+  sweeping: 0.1,
   upgrade: 0.3,
 };
 

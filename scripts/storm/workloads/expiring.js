@@ -11,7 +11,7 @@ export const processes = 2;
 
 /** As the storm's configuration promises, in milliseconds; see host.js. */
 export const PROMISED_MS = 15_000;
-/** A save is timed here, and superseded a moment later there. */
+/** The clock of the server, and what is decided while this looks. */
 const MARGIN_MS = 5_000;
 const FILES = 6;
 const LARGEST_BYTES = 400_000;
@@ -32,14 +32,14 @@ export async function work(context) {
   while (!context.isOver()) {
     const file = random.pick(files);
     if (file.isLive && random.chance(0.05)) {
-      tally.attempt(`remove ${file.name}`, () => rmSync(file.path));
       end(file);
+      tally.attempt(`remove ${file.name}`, () => rmSync(file.path));
       file.isLive = false;
       continue;
     }
     const bytes = makeBytes(random, `${file.name} ${file.saves.length} `);
-    tally.attempt(`save ${file.name}`, () => writeFileSync(file.path, bytes));
     end(file);
+    tally.attempt(`save ${file.name}`, () => writeFileSync(file.path, bytes));
     file.saves.push({ hash: hash(bytes), endedAt: Infinity });
     file.isLive = true;
     if (random.chance(0.2)) check(context, file);
@@ -50,6 +50,7 @@ export async function work(context) {
   );
 }
 
+/** Before it is superseded: that may come to be at any moment until the operation returns. */
 function end(file) {
   const last = file.saves.at(-1);
   if (last !== undefined && last.endedAt === Infinity) last.endedAt = Date.now();
@@ -72,7 +73,8 @@ function check({ tally, dir }, { name, saves }) {
   const seen = new Set();
   let last = -1;
   for (const version of listVersions(tally, place)) {
-    const bytes = readIfThere(tally, join(place, version));
+    const path = join(place, version);
+    const bytes = ifThere(tally, `read ${path}`, () => readFileSync(path));
     if (bytes === undefined) continue;
     const index = known.get(hash(bytes));
     if (index === undefined || index < last) {
@@ -93,18 +95,19 @@ function check({ tally, dir }, { name, saves }) {
   }
 }
 
+/** A file of which nothing is kept any more has no name there. */
 function listVersions(tally, place) {
-  const names = tally.attempt(`list ${place}`, () => readdirSync(place)) ?? [];
+  const names = ifThere(tally, `list ${place}`, () => readdirSync(place)) ?? [];
   return names.filter((name) => /^r\d+/.test(name)).toSorted();
 }
 
-/** @returns What it holds; undefined if it was removed since it was listed. */
-function readIfThere(tally, path) {
+/** @returns undefined if it was removed, perhaps since it was listed. */
+function ifThere(tally, what, read) {
   tally.operations += 1;
   try {
-    return readFileSync(path);
+    return read();
   } catch (error) {
-    if (!REMOVED.has(error.code)) tally.fail(`read ${path}`, error.message);
+    if (!REMOVED.has(error.code)) tally.fail(what, error.message);
     return undefined;
   }
 }
