@@ -60,8 +60,17 @@ export class AsOf {
     }
     if (oldest.since <= at) return node;
     // Retention has removed what it was between: nothing else stands in for it.
-    if (live.isFirstForgotten) return { ...node, size: 0, blocks: 0, isGone: true };
+    if (live.isFirstForgotten || (await this.#hasStateBefore(ino, at))) {
+      return { ...node, size: 0, blocks: 0, isGone: true };
+    }
     return asMade(node, oldest.born);
+  }
+
+  /** True if a state that ended by then is known: then the inode was not as it was made any more. */
+  async #hasStateBefore(ino: Ino, at: Revision): Promise<boolean> {
+    const gte = copy(inodeHistoryKey(ino, 0));
+    const lt = copy(inodeHistoryKey(ino, at + 1));
+    return (await this.#volume.index.findFirst({ gte, lt })) !== undefined;
   }
 
   /** Where an inode was, last made or moved to, by a revision. */

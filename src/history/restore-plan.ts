@@ -16,6 +16,7 @@ import type { Extent } from '../index/extents.ts';
 import type { Dentry, InodeRecord } from '../index/records.ts';
 import { areSameExtents, listExtents } from '../volume/content.ts';
 import type { Event } from '../volume/events.ts';
+import { tierOf } from '../volume/promiser.ts';
 import type { Volume } from '../volume/volume.ts';
 import type { AsOf } from './as-of.ts';
 import type { Node, RollbackStep } from './store.ts';
@@ -251,7 +252,14 @@ export class RestorePlan {
   #pushCut(ino: Ino, place: Place): void {
     const { state, promiser } = this.#volume;
     const known = state.findInode(ino) ?? state.findInode(place.parent);
-    const promised = promiser.resolve(place, known?.tier ?? 0);
+    // By its path: the directories above it may only come to be with this plan.
+    const { rules, sessionTier } = promiser.current;
+    const directory = place.path.slice(0, Math.max(0, place.path.lastIndexOf('/')));
+    const promised = rules.resolve(
+      { directory, name: place.name },
+      tierOf(known?.tier ?? 0),
+      sessionTier,
+    );
     if (!promised.makesVersions) return;
     const cut = { kind: 'cut', ino, cause: 'rollback', promise: NO_PROMISE } as const;
     this.#promised.set(cut, promised);

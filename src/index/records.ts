@@ -43,6 +43,8 @@ export class InodeRecord {
   tier = 0;
   /** Retention has removed the content of this state. */
   isGone = false;
+  /** A rollback gave it the content that it has: what it had before is not thinned. */
+  isRestored = false;
   /** How it was made is not known any more: retention has removed its first state. */
   isFirstForgotten = false;
   /** When somebody last asked to keep it for longer, if ever. */
@@ -87,6 +89,7 @@ const Flag = {
   GONE: 256,
   RENEWED: 512,
   FIRST_FORGOTTEN: 1024,
+  RESTORED: 2048,
 };
 
 const scratch = new ByteWriter(1 << 16);
@@ -103,6 +106,7 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive:
     (isLive && inode.inline !== undefined ? Flag.INLINE : 0) |
     (inode.tier === 0 ? 0 : Flag.TIER) |
     (inode.isGone ? Flag.GONE : 0) |
+    (inode.isRestored ? Flag.RESTORED : 0) |
     (isLive && inode.renewed !== undefined ? Flag.RENEWED : 0) |
     (isLive && inode.isFirstForgotten ? Flag.FIRST_FORGOTTEN : 0);
   writer.u16(flags).u32(inode.mode).u32(inode.nlink).u32(inode.uid).u32(inode.gid).u32(inode.rdev);
@@ -170,6 +174,7 @@ export function decodeInode(ino: Ino, value: Uint8Array, isLive = true): InodeRe
     inode.xattrs = xattrs;
   }
   inode.isGone = (flags & Flag.GONE) !== 0;
+  inode.isRestored = (flags & Flag.RESTORED) !== 0;
   if (flags & Flag.TIER) inode.tier = reader.u8();
   inode.parent = reader.u48() as Ino;
   inode.name = reader.string() as Name;

@@ -9,7 +9,6 @@ import type { Revision } from '../shared/brands.ts';
 import { isRegular } from '../shared/mode.ts';
 import { timeToMs } from '../shared/time.ts';
 import type { InodeRecord, VersionRecord } from '../index/records.ts';
-import { CUT_CAUSES } from '../volume/cut-cause.ts';
 
 /** What an inode was until it was superseded. */
 export interface PastState {
@@ -52,6 +51,7 @@ interface Stretch {
   readonly start: Revision;
   readonly size: number;
   readonly isGone: boolean;
+  readonly isRestored: boolean;
   /** Of the first state in it: when that began. */
   readonly startedMs: number;
 }
@@ -72,6 +72,16 @@ export function describeLife(
   return { inode, states, intervals, removed };
 }
 
+/** False of a revision at which it had no name: then no tree had it. */
+export function wasNamed({ inode, states }: Life, revision: Revision): boolean {
+  if (revision < inode.born) return false;
+  const next = states.findIndex(({ to }) => to > revision);
+  const state = states[next]?.inode ?? inode;
+  if (state.since <= revision) return state.nlink > 0;
+  // Of what lies between two states nothing was needed, or it would be there; before the first it is as made.
+  return (next === 0 || states.length === 0) && !inode.isFirstForgotten;
+}
+
 function findRemoval(
   inode: InodeRecord,
   states: readonly PastState[],
@@ -82,8 +92,9 @@ function findRemoval(
     const first = states[0]?.inode ?? inode;
     return { revision: first.since, ms: timeToMs(first.ctime) };
   }
-  const revision = (states[last] as PastState).to;
-  return { revision, ms: timeToMs((states[last + 1]?.inode ?? inode).ctime) };
+  // Not where the last one with a name ended: what came between may have been forgotten.
+  const next = states[last + 1]?.inode ?? inode;
+  return { revision: next.since, ms: timeToMs(next.ctime) };
 }
 
 function cutUp(
@@ -95,13 +106,10 @@ function cutUp(
   },
 ): Interval[] {
   const stretches: Stretch[] = [];
-  const rollbacks = new Set(
-    past.versions.filter(({ cause }) => CUT_CAUSES[cause] === 'rollback').map((v) => v.revision),
-  );
   for (const state of [...past.states.map((each) => each.inode), inode]) {
     if (stretches.at(-1)?.start === state.contentRevision) continue;
-    const { contentRevision: start, size, isGone, ctime } = state;
-    stretches.push({ start, size, isGone, startedMs: timeToMs(ctime) });
+    const { contentRevision: start, size, isGone, isRestored, ctime } = state;
+    stretches.push({ start, size, isGone, isRestored, startedMs: timeToMs(ctime) });
   }
   const intervals: Interval[] = [];
   let at = 0;
@@ -124,7 +132,7 @@ function cutUp(
       endedMs: isRemoval
         ? past.removed.ms
         : (next?.startedMs ?? (inode.nlink > 0 ? undefined : past.removed?.ms)),
-      isProtected: isRemoval || (next !== undefined && rollbacks.has(next.start)),
+      isProtected: isRemoval || next?.isRestored === true,
       size,
       isGone,
       versions: cut,

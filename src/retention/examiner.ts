@@ -8,7 +8,7 @@ import { dentryHistoryKey } from '../index/keys.ts';
 import { decodePastDentry } from '../index/records.ts';
 import type { Volume } from '../volume/volume.ts';
 import { Commitments } from './commitments.ts';
-import { describeLife } from './content-intervals.ts';
+import { describeLife, wasNamed } from './content-intervals.ts';
 import type { Life } from './content-intervals.ts';
 import type { SurveyedInode } from './inode-survey.ts';
 import { judge } from './verdict.ts';
@@ -57,7 +57,7 @@ export class Examiner {
       promisesOf: (version) => commitments.promisesOf(surveyed, version),
       promisesSince: (revision) => commitments.promisesSince(surveyed, revision),
       holds: commitments.holdsOf(inode),
-      pins: commitments.pinsOf(inode),
+      pins: commitments.pinsOf(inode).filter(({ revision }) => wasNamed(life, revision)),
       renewedMs: commitments.renewedMs(inode),
       hasExpiredLive: this.#hasExpiredLive(life),
       isOpen: inode.nlink === 0 && this.#volume.cuts.isOpen(inode.ino),

@@ -4,14 +4,17 @@
 
 import type { Revision } from '../shared/brands.ts';
 import { nameToText } from '../shared/names.ts';
+import type { Extent } from '../index/extents.ts';
 import type { Index } from '../index/index.ts';
 import {
   prefixEnd,
   regionHistoryKey,
+  regionKey,
   regionOfHistoryKey,
   revisionOfHistoryKey,
 } from '../index/keys.ts';
 import { decodeRegion } from '../index/records.ts';
+import type { InodeRecord } from '../index/records.ts';
 import { describeReason } from '../policy/reason-text.ts';
 import type { PurgedInode } from '../volume/promise-events.ts';
 import { isExtentKept } from '../volume/purge.ts';
@@ -50,18 +53,20 @@ export async function planRemoval(
   },
 ): Promise<Removal> {
   const { life, verdict, path, tiers } = subject;
-  const kept = verdict.kept.map(({ start }) => start);
+  const kept = verdict.isForgotten ? [] : verdict.kept.map(({ start }) => start);
   const found =
     verdict.removed.length > 0 || verdict.isForgotten
-      ? await listRegions(index, life, verdict.isForgotten ? [] : kept)
-      : { regions: [], bytes: 0 };
+      ? await listRegions(index, life, kept)
+      : { regions: [], bytes: 0, least: Infinity };
   const forgotten = new Set<number>(verdict.forgottenStates);
   const gone = new Set<number>(verdict.removed.map(({ start }) => start));
   const isLastGone = life.removed !== undefined && gone.has(life.inode.contentRevision);
   const last = verdict.isForgotten ? 'all' : isLastGone ? 'content' : 'stays';
-  const least = Math.min(Infinity, ...found.regions.map(({ since }) => since));
+  const held =
+    last === 'stays' ? { bytes: 0, least: Infinity } : await measureLast(index, life.inode, kept);
+  const least = Math.min(found.least, held.least);
   return {
-    bytes: found.bytes + (last === 'stays' ? 0 : life.inode.allocated),
+    bytes: found.bytes + held.bytes,
     purged: {
       ino: life.inode.ino,
       path: nameToText(path),
@@ -70,7 +75,7 @@ export async function planRemoval(
         .filter(({ isRemoved }) => isRemoved || verdict.isForgotten)
         .map(({ version }) => ({ revision: version.revision, size: version.size })),
       content: [...gone] as Revision[],
-      kept: verdict.isForgotten ? [] : kept.filter((revision) => revision >= least),
+      kept: kept.filter((revision) => revision >= least),
       states: life.states
         .filter(
           ({ inode, to }) =>
@@ -86,34 +91,67 @@ export async function planRemoval(
   };
 }
 
-/** The pieces of the past of which something goes, and how much. */
+interface FoundRegions {
+  readonly regions: readonly { region: number; to: Revision; sequence: number }[];
+  readonly bytes: number;
+  /** The oldest revision from which any of the pieces was there. */
+  readonly least: number;
+}
+
+/**
+ * The pieces of the past of which something goes, and how much.
+ *
+ * What was superseded since the inode was looked at belongs to contents that nobody has judged.
+ */
 async function listRegions(
   index: Index,
   { inode, intervals }: Life,
   kept: readonly Revision[],
-): Promise<{
-  regions: { region: number; to: Revision; sequence: number; since: number }[];
-  bytes: number;
-}> {
-  const regions: { region: number; to: Revision; sequence: number; since: number }[] = [];
+): Promise<FoundRegions> {
+  const regions: { region: number; to: Revision; sequence: number }[] = [];
   let bytes = 0;
-  if (intervals.length === 0) return { regions, bytes };
+  let least = Infinity;
+  if (intervals.length === 0) return { regions, bytes, least };
   const prefix = Buffer.from(regionHistoryKey(inode.ino, 0, 0, 0)).subarray(0, REGION_AT);
   for await (const [key, value] of index.scan({ gte: prefix, lt: prefixEnd(prefix) })) {
     const region = regionOfHistoryKey(key);
     const to = revisionOfHistoryKey(key) as Revision;
-    let since = Infinity;
-    let goes = 0;
-    for (const extent of decodeRegion(value, region)) {
-      since = Math.min(since, extent.since);
-      if (!isExtentKept(extent, to, kept)) goes += extent.length;
-    }
-    if (goes === 0) continue;
-    bytes += goes;
-    regions.push({ region, to, sequence: key.readUInt32BE(SEQUENCE_AT), since });
+    if (to > inode.contentRevision) continue;
+    const extents = decodeRegion(value, region);
+    const going = sumOf(extents.filter((extent) => !isExtentKept(extent, to, kept)));
+    if (going === 0) continue;
+    bytes += going;
+    for (const { since } of extents) least = Math.min(least, since);
+    regions.push({ region, to, sequence: key.readUInt32BE(SEQUENCE_AT) });
   }
-  return { regions, bytes };
+  return { regions, bytes, least };
 }
+
+/** What goes with what a removed inode held at last: earlier contents may share some of it. */
+async function measureLast(
+  index: Index,
+  inode: InodeRecord,
+  kept: readonly Revision[],
+): Promise<{ readonly bytes: number; readonly least: number }> {
+  let bytes = 0;
+  let least = Infinity;
+  const add = (extents: readonly Extent[]): void => {
+    const isKept = (extent: Extent): boolean => isExtentKept(extent, inode.contentRevision, kept);
+    bytes += sumOf(extents.filter((extent) => !isKept(extent)));
+    for (const { since } of extents) least = Math.min(least, since);
+  };
+  add(inode.inline ?? []);
+  const prefix = Buffer.from(regionKey(inode.ino, 0)).subarray(0, REGION_AT);
+  for await (const [key, value] of index.scan({ gte: prefix, lt: prefixEnd(prefix) })) {
+    const region = regionOfHistoryKey(key);
+    // A first region that became small again leaves its key behind.
+    if (region > 0 || inode.inline === undefined) add(decodeRegion(value, region));
+  }
+  return { bytes, least };
+}
+
+const sumOf = (extents: readonly Extent[]): number =>
+  extents.reduce((sum, { length }) => sum + length, 0);
 
 /** What kept the last of it, and is over. */
 function describeEnd({ versions }: Verdict): string {

@@ -200,7 +200,7 @@ export class Sweep {
     // What is removed is looked up in the index on disk.
     await this.#volume.flushed();
     // From here to the commit nothing else runs.
-    const removals = batch.filter(({ finding }) => this.#isStillDue(finding));
+    const removals = batch.filter(({ finding, removal }) => this.#isStillDue(finding, removal));
     if (removals.length === 0) return;
     this.#purge({ inodes: removals.map(({ removal }) => removal.purged), names: [] }, options);
     options.onBatch?.(removals.map(({ removal }) => removal));
@@ -208,7 +208,7 @@ export class Sweep {
   }
 
   /** Nobody reads it, has it open, has brought it back, or has asked to keep it since the survey. */
-  #isStillDue({ life, verdict }: Finding): boolean {
+  #isStillDue({ life, verdict }: Finding, { purged }: Removal): boolean {
     const { state, pins, cuts } = this.#volume;
     if (state.promises.generation !== this.#generation) return false;
     const inode = state.findInode(life.inode.ino);
@@ -220,7 +220,8 @@ export class Sweep {
     if (life.removed === undefined) return true;
     // What has no name now must still be what it was, down to its last state.
     if (inode.nlink > 0 || inode.since !== life.inode.since) return false;
-    return inode.contentRevision === life.inode.contentRevision && !cuts.isOpen(inode.ino);
+    if (inode.contentRevision !== life.inode.contentRevision) return false;
+    return purged.last === 'stays' || !cuts.isOpen(inode.ino);
   }
 
   #purge(

@@ -108,7 +108,8 @@ export function decide(input: VerdictInput): Map<PastVersion, Decision> {
       };
     }),
   });
-  const last = life.intervals.findLast((each) => each.versions.length > 0);
+  // Not the last that has versions: when those are gone, the ones before keep their own time.
+  const last = life.intervals.at(-1);
   const isLastExpired = input.hasExpiredLive && life.removed !== undefined;
   return new Map(
     listed.map(({ version, interval }, at) => {

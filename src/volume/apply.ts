@@ -386,6 +386,7 @@ function applyRestore(state: State, at: Moment, event: RestoreEvent): void {
     touch(state, inode, at);
   } else {
     touchContent(state, inode, at);
+    inode.isRestored = true;
     restoreContent(state, inode, event.extents, at);
     inode.size = event.size;
   }
@@ -433,6 +434,7 @@ function touchContent(state: State, inode: InodeRecord, at: Moment, isWrite = fa
   dropCapabilities(inode);
   // Whoever brings a removed file back gives it content that is kept.
   inode.isGone = false;
+  inode.isRestored = false;
   inode.contentRevision = at.revision;
   inode.mtime = at.time;
   inode.ctime = at.time;

@@ -78,7 +78,7 @@ export interface PurgedInode {
   readonly versions: readonly PurgedVersion[];
   /** Content revisions whose content goes: with them the hashes that are known. */
   readonly content: readonly Revision[];
-  /** INVARIANT: an extent of the past stays if it was there at one of these. */
+  /** INVARIANT: an extent that goes with a content stays if it was there at one of these. */
   readonly kept: readonly Revision[];
   /** States of the past: forgotten, or only marked as without content. */
   readonly states: readonly { readonly to: Revision; readonly isForgotten: boolean }[];

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 
 import type { Ino, Revision } from '../shared/brands.ts';
 import { ByteWriter } from '../shared/bytes.ts';
+import { regionOf } from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
 import {
   dentryHistoryKey,
@@ -23,6 +24,7 @@ import {
 } from '../index/keys.ts';
 import { encodePurgeRecord } from '../index/promised-records.ts';
 import { decodeInode, decodeRegion, encodeInodeHistory, encodeRegion } from '../index/records.ts';
+import type { InodeRecord } from '../index/records.ts';
 import type { Moment } from './apply.ts';
 import { dropContent } from './content.ts';
 import { encodePromiseEvent } from './promise-events.ts';
@@ -30,6 +32,9 @@ import type { PurgedInode, PurgeEvent } from './promise-events.ts';
 import type { State } from './state.ts';
 
 const payload = new ByteWriter(1 << 16);
+
+/** Of pieces that stay although the content that held them last goes: no change has as many steps. */
+const SHARED_SEQUENCE = 2 ** 32 - 1;
 
 export function applyPurge(state: State, at: Moment, event: PurgeEvent): void {
   const before = state.historyBytes;
@@ -67,6 +72,7 @@ export function digestPurge(before: string, event: PurgeEvent, revision: Revisio
 /**
  * True if an extent of the past was there at a revision that is kept.
  *
+ * @param to The revision that took it away.
  * @param kept Ascending.
  */
 export function isExtentKept(extent: Extent, to: Revision, kept: readonly Revision[]): boolean {
@@ -115,10 +121,25 @@ function purgeInode(state: State, purged: PurgedInode): void {
     state.markDirty(inode);
   }
   if (purged.last === 'stays' || inode.nlink > 0) return;
-  dropContent(state, inode);
+  dropLast(state, inode, kept);
   inode.isGone = true;
   state.markDirty(inode);
   if (purged.last === 'all') state.forgetInode(inode);
+}
+
+/** What an earlier content that stays shares with the last one goes to the history, as if replaced by it. */
+function dropLast(state: State, inode: InodeRecord, kept: readonly Revision[]): void {
+  const to = inode.contentRevision;
+  let shared = 0;
+  for (const region of [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))]) {
+    const left = state.getRegion(inode, region).filter((extent) => isExtentKept(extent, to, kept));
+    if (left.length === 0) continue;
+    const key = regionHistoryKey(inode.ino, region, to, SHARED_SEQUENCE);
+    state.index.put(key, encodeRegion(left, region));
+    shared += sumOf(left);
+  }
+  dropContent(state, inode);
+  state.historyBytes += shared;
 }
 
 function markGone(state: State, ino: Ino, key: Buffer): void {

@@ -50,10 +50,15 @@ export class Desk {
 
   /** @param options.dir Where a volume is, or is to be; a new directory by default. */
   static async open(
-    options: { dir?: string; segmentBytes?: number; cutIntervalMs?: number } = {},
+    options: {
+      dir?: string;
+      segmentBytes?: number;
+      cutIntervalMs?: number;
+      clock?: { ms: number };
+    } = {},
   ): Promise<Desk> {
     const dir = options.dir ?? fs.mkdtempSync(join(tmpdir(), 'sessfs-desk-'));
-    const clock = { ms: Date.UTC(2026, 10, 22, 10, 15) };
+    const clock = options.clock ?? { ms: Date.UTC(2026, 10, 22, 10, 15) };
     const volume = await Volume.open({
       dir,
       volumeId: DESK_VOLUME_ID,
