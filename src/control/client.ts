@@ -11,6 +11,7 @@ import type { FsckReport } from '../fsck/report.ts';
 import { callJson, callStream, callText, pathWithQuery } from './http-client.ts';
 import type { StreamReply } from './http-client.ts';
 import { PromiseClient } from './promise-client.ts';
+import type { QuotaInfo, SetQuotaRequest } from './promise-protocol.ts';
 import type {
   CompareReply,
   CreateRequest,
@@ -27,6 +28,7 @@ import type {
   UpgradeReply,
   VolumeInfo,
 } from './protocol.ts';
+import { parseQuotaRequest } from './quota-request.ts';
 import { sessionPath, volumePath } from './request-paths.ts';
 
 /** How long what waits for a drain, or walks a large tree, may take, in milliseconds. */
@@ -92,6 +94,17 @@ export class ControlClient {
 
   async end(session: string): Promise<SessionInfo & { warning?: string }> {
     return this.#post<SessionInfo>(`${sessionPath(session)}/end`, {});
+  }
+
+  /** @throws {SessfsError} USAGE; CONFLICT If more is used already, unless forced. */
+  async setQuota(session: string, request: SetQuotaRequest): Promise<QuotaInfo> {
+    parseQuotaRequest(request);
+    return callJson<QuotaInfo>({
+      socketPath: this.socketPath,
+      method: 'PUT',
+      path: `${sessionPath(session)}/quota`,
+      body: request,
+    });
   }
 
   async deleteSession(session: string): Promise<SessionInfo> {

@@ -220,6 +220,16 @@ export interface AuditReply {
   readonly check: { readonly entries: number; readonly broken: readonly number[] } | undefined;
 }
 
+/** `PUT /v1/sessions/:id/quota`: what is left out stays as it is, null is no limit; the reply is QuotaInfo. */
+export interface SetQuotaRequest {
+  readonly live?: number | null;
+  readonly history?: number | null;
+  readonly inodes?: number | null;
+  readonly versions?: number | null;
+  /** Also below what is used: nothing more can be written then. */
+  readonly force: boolean;
+}
+
 export interface QuotaInfo {
   /** null is none. */
   readonly liveBytes: number | null;

@@ -7,6 +7,7 @@
 
 import type { OperationStats } from '../fuse/message-stats.ts';
 import type { CutCause } from '../volume/cut-cause.ts';
+import type { OwnQuota } from '../volume/quota.ts';
 import type { VolumeStatus } from '../volume/store.ts';
 import type { SweepStatus } from './promise-protocol.ts';
 
@@ -49,6 +50,8 @@ export interface SessionRecord {
   readonly options: SessionOptions;
   /** Chosen when it was created: its volume knows better once it is made. Undefined: nobody chose one. */
   readonly tier: string | undefined;
+  /** Where the session differs from the policy: null is no limit. */
+  readonly quota?: OwnQuota | undefined;
 }
 
 /**

@@ -12,6 +12,7 @@ import { parseTier } from '../policy/tier.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { fsckRoute } from './fsck-run.ts';
 import { metricsRoutes } from './metrics.ts';
+import { quotaRoute } from './quota-route.ts';
 import { isDriver } from './registry.ts';
 import type { SessionCommands } from './session-commands.ts';
 import type { StoreLayout } from './store-layout.ts';
@@ -59,6 +60,7 @@ export function daemonRoutes(parts: DaemonParts): Route[] {
       on: 'POST /v1/sessions/:id/end',
       handle: async (request) => ({ json: await commands.end(session(request)) }),
     },
+    quotaRoute(commands),
     fsckRoute(commands, layout),
     ...metricsRoutes(supervisor),
     // Before the others are passed on: the daemon has something to add.

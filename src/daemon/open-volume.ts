@@ -70,11 +70,13 @@ export async function openVolume(
     volumeId,
     clock,
     cutIntervalMs: options.cutIntervalSeconds * 1000,
+    quota: options.quota,
     // A server that never agreed with the kernel on anything has left nothing to answer.
     ...(predecessor?.connection === undefined ? {} : { resumed: { since: predecessor.since } }),
     ...(open === undefined ? {} : { writers: open.writers, readers: open.readers }),
   });
   volume.report = (message, error) => logger.error({ err: error }, message);
+  volume.quota.onWarning = ({ text, kind, percent }) => logger.warn({ kind, percent }, text);
   volume.onRoom = () => {
     // As if it had been killed: the next one replays the log, and clients see a pause.
     logger.warn('The disk has room again: another server takes over, whose index is whole');

@@ -11,7 +11,9 @@ import { join } from 'node:path';
 import { fieldsOf, isFields } from '../control/json.ts';
 import { DRIVERS } from '../control/protocol.ts';
 import type { Driver, SessionOptions, SessionRecord } from '../control/protocol.ts';
+import { readOwnQuota } from '../control/quota-request.ts';
 import { SessfsError } from '../shared/errors.ts';
+import type { OwnQuota } from '../volume/quota.ts';
 import { removeFileDurably, writeFileAtomic } from './atomic-file.ts';
 
 /** The format of the files; a higher one was written by a newer sessfs. */
@@ -101,7 +103,14 @@ function readRecord(path: string): SessionRecord {
     options: readOptions(fields['options']),
     // Files from before there were tiers have none.
     tier: fields['tier'] === undefined ? undefined : text('tier'),
+    ...(fields['quota'] === undefined ? {} : { quota: readQuota(fields['quota'], path) }),
   };
+}
+
+function readQuota(value: unknown, path: string): OwnQuota {
+  const quota = readOwnQuota(value);
+  if (quota !== undefined) return quota;
+  throw foreign(path, `"quota" is ${JSON.stringify(value)}, which is none`);
 }
 
 function readOptions(value: unknown): SessionOptions {

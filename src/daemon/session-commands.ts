@@ -14,6 +14,12 @@ import { SESSION_NAME } from './registry.ts';
 import type { Sessions } from './sessions.ts';
 import { volumeDir, volumeSocket } from './store-layout.ts';
 
+export interface Amendment<T> {
+  readonly change: (record: SessionRecord) => SessionRecord;
+  readonly tell: (record: SessionRecord, socketPath: string) => Promise<T>;
+  readonly takeBack: (record: SessionRecord, socketPath: string) => Promise<unknown>;
+}
+
 export class SessionCommands {
   readonly #sessions: Sessions;
   readonly #clock = new SystemClock();
@@ -138,6 +144,37 @@ export class SessionCommands {
       const server = this.#sessions.server(id);
       await server.ensureRunning(record);
       return { socketPath: server.socketPath, release: server.use() };
+    });
+  }
+
+  /**
+   * Changes what the registry keeps of a session once its volume server, started if need be, has taken it.
+   *
+   * @param amendment.tell Rejects if the server does not.
+   * @param amendment.takeBack Tells it what held before: what is new cannot be written down.
+   */
+  async amend<T>(session: string, amendment: Amendment<T>): Promise<T> {
+    const { id } = this.#sessions.getRecord(session);
+    return this.#sessions.inTurn(id, async () => {
+      this.#assertRunning();
+      const before = this.#sessions.getRecord(id);
+      const after = amendment.change(before);
+      const server = this.#sessions.server(id);
+      await server.ensureRunning(before);
+      const release = server.use();
+      try {
+        const told = await amendment.tell(after, server.socketPath);
+        try {
+          await this.#sessions.registry.put(after);
+        } catch (error) {
+          // What it cannot be told any more it has forgotten with its next start.
+          await amendment.takeBack(before, server.socketPath).catch(() => undefined);
+          throw error;
+        }
+        return told;
+      } finally {
+        release();
+      }
     });
   }
 

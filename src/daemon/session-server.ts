@@ -38,6 +38,8 @@ export interface SessionServerDeps {
   readonly serverScript: string;
   readonly logger: Logger;
   readonly config: () => Config;
+  /** With what has been changed since it was mounted. */
+  readonly upToDate: (record: SessionRecord) => SessionRecord;
   /** The mount ended though nobody asked the daemon: the operator used umount(8). */
   readonly onUnmountedOutside: (id: string) => void;
   /** A connection began or ended: a service manager keeps its descriptors. */
@@ -343,7 +345,7 @@ export class SessionServer {
     const process = await VolumeProcess.start({
       script: this.#deps.serverScript,
       descriptors: connection?.descriptors,
-      server: planServer(record, {
+      server: planServer(this.#deps.upToDate(record), {
         layout: this.#deps.layout,
         config,
         serve,

@@ -109,6 +109,7 @@ export class Sessions {
         serverScript,
         logger,
         config: () => this.config,
+        upToDate: (record) => ({ ...record, quota: this.registry.find(record.id)?.quota }),
         onUnmountedOutside: (gone) => this.#markUnmounted(gone),
         onConnection: (of, connection) => this.#keepDescriptors(of, connection),
         inTurn: (work) => this.#follow(id, work),

@@ -13,6 +13,7 @@ import type { WireError } from '../control/wire-error.ts';
 import type { ConnectionInfo } from '../fuse/file-system.ts';
 import { encodePolicy, policyFor } from '../policy/retention-policy.ts';
 import type { Revision } from '../shared/brands.ts';
+import type { OwnQuota } from '../volume/quota.ts';
 import type { Config } from './config.ts';
 import type { LogLevel } from './log-level.ts';
 import { volumeDir, volumeSocket } from './store-layout.ts';
@@ -49,6 +50,8 @@ export interface VolumeServerOptions {
   readonly sessionEnded: string | undefined;
   /** The tier of the session, for a volume that has not been told one yet. */
   readonly tier: string | undefined;
+  /** Where the session differs from the policy. */
+  readonly quota: OwnQuota | undefined;
   /** The connection has had a server before this one: what it left. Undefined for the first. */
   readonly predecessor: Predecessor | undefined;
 }
@@ -84,6 +87,7 @@ export function planServer(
     retention: policyTextFor(config, record),
     sessionEnded: record.ended,
     tier: record.tier,
+    quota: record.quota,
     predecessor,
   };
 }

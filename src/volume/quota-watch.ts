@@ -6,6 +6,8 @@
 
 import type { Quota } from '../policy/retention-policy.ts';
 
+export const QUOTA_KINDS = ['liveBytes', 'historyBytes', 'inodes', 'versions'] as const;
+
 export interface QuotaUse {
   readonly kind: keyof Quota;
   readonly used: number;

@@ -14,11 +14,10 @@ import { FsError } from '../shared/errors.ts';
 import type { Quota } from '../policy/retention-policy.ts';
 import type { InodeRecord } from '../index/records.ts';
 import { listExtents } from './content.ts';
-import { QuotaWatch } from './quota-watch.ts';
+import { QUOTA_KINDS, QuotaWatch } from './quota-watch.ts';
 import type { QuotaUse, QuotaWarning } from './quota-watch.ts';
 import type { State } from './state.ts';
 
-export const QUOTA_KINDS = ['liveBytes', 'historyBytes', 'inodes', 'versions'] as const;
 export type QuotaKind = keyof Quota;
 
 /** What a session says itself: left out is what the policy says, null is no limit. */
@@ -39,6 +38,8 @@ export interface QuotaControl {
   readonly own: OwnQuota;
   /** Of what has a limit: how much of it is used. */
   uses(): QuotaUse[];
+  /** What counts against a limit, if there is one. */
+  used(kind: QuotaKind): number;
   /** What is above 80 or 90 percent. */
   warnings(): QuotaWarning[];
   setOwn(own: OwnQuota): void;
@@ -87,9 +88,13 @@ export class VolumeQuota implements QuotaControl {
     const { limits } = this;
     return QUOTA_KINDS.filter((kind) => limits[kind] < Infinity).map((kind) => ({
       kind,
-      used: this.#state[kind],
+      used: this.used(kind),
       limit: limits[kind],
     }));
+  }
+
+  used(kind: QuotaKind): number {
+    return this.#state[kind];
   }
 
   warnings(): QuotaWarning[] {

@@ -10,7 +10,7 @@ import type { Name } from '../../src/shared/brands.ts';
 import { Errno } from '../../src/shared/errno.ts';
 import { FsError } from '../../src/shared/errors.ts';
 import { allocateFile, cloneFileRange, FALLOC_FL_ZERO_RANGE } from '../../src/volume/files.ts';
-import { QUOTA_KINDS } from '../../src/volume/quota.ts';
+import { QUOTA_KINDS } from '../../src/volume/quota-watch.ts';
 import type { QuotaKind } from '../../src/volume/quota.ts';
 import { Desk } from './desk.ts';
 
