@@ -4,6 +4,7 @@
 
 import type { Command } from 'commander';
 
+import type { SetQuotaRequest } from '../control/promise-protocol.ts';
 import { parseBytes } from '../policy/bytes-text.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { printJson, printLine, withCommon } from './context.ts';
@@ -19,10 +20,6 @@ interface SetOptions extends CommonOptions {
   readonly inodes?: string;
   readonly versions?: string;
   readonly force?: boolean;
-}
-
-interface QuotaSetter {
-  setQuota(session: string, request: object): Promise<unknown>;
 }
 
 export function addQuota(program: Command): void {
@@ -64,7 +61,7 @@ async function runSet(what: string, _: unknown, command: Command): Promise<void>
   const options = command.optsWithGlobals<SetOptions>();
   const limits = readLimits(options);
   const { client, session } = await findSession(what, options);
-  const quota = await (client as unknown as QuotaSetter).setQuota(session.id, {
+  const quota = await client.setQuota(session.id, {
     ...limits,
     force: options.force === true,
   });
@@ -77,20 +74,18 @@ async function runSet(what: string, _: unknown, command: Command): Promise<void>
 }
 
 /** null is no limit; what was not named stays as it is. */
-function readLimits({
-  live,
-  history,
-  inodes,
-  versions,
-}: SetOptions): Record<string, number | null> {
-  const limits: [string, number | null | undefined][] = [
-    ['live', readBytes(live)],
-    ['history', readBytes(history)],
-    ['inodes', readCount(inodes, '--inodes')],
-    ['versions', readCount(versions, '--versions')],
-  ];
-  const given = limits.filter((each): each is [string, number | null] => each[1] !== undefined);
-  if (given.length > 0) return Object.fromEntries(given);
+function readLimits(options: SetOptions): Omit<SetQuotaRequest, 'force'> {
+  const live = readBytes(options.live);
+  const history = readBytes(options.history);
+  const inodes = readCount(options.inodes, '--inodes');
+  const versions = readCount(options.versions, '--versions');
+  const limits = {
+    ...(live === undefined ? {} : { live }),
+    ...(history === undefined ? {} : { history }),
+    ...(inodes === undefined ? {} : { inodes }),
+    ...(versions === undefined ? {} : { versions }),
+  };
+  if (Object.keys(limits).length > 0) return limits;
   throw new SessfsError('USAGE', 'Cannot set a quota: no limit is named', {
     hint: 'Name one or more of --live, --history, --inodes, --versions; "none" takes a limit away',
   });

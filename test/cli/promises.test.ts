@@ -238,7 +238,7 @@ describe('quota', () => {
     const set = await sessfs('quota', 'set', 'small', '--live', '10MB', '--inodes', '100');
     expect(set).toMatch(/live +0 B +of 9\.5 MiB \(0 %\)/);
     const { mountPoint } = await json<{ mountPoint: string }>('show', 'small');
-    const full = await shell('head -c 20000000 /dev/zero > f 2>&1 || true', { cwd: mountPoint });
+    const full = await shell('head -c 20000000 /dev/zero 2>&1 > f || true', { cwd: mountPoint });
     expect(full).toContain('quota');
     expect(await json('quota', 'small')).toMatchObject({
       quota: { liveBytes: 10_000_000, historyBytes: null, inodes: 100, versions: null },
@@ -284,6 +284,7 @@ describe('failures', () => {
     ['a duration for ever', ['usage', 'work', '--shorten', 'forever'], 2, /want a time/],
     ['a quota without a limit', ['quota', 'set', 'work'], 2, /no limit is named/],
     ['a quota in no unit', ['quota', 'set', 'work', '--live', '10'], 2, /Cannot read size/],
+    ['a quota of nothing', ['quota', 'set', 'work', '--live', '0B'], 2, /Cannot set a quota/],
     ['a quota of no number', ['quota', 'set', 'work', '--inodes', 'few'], 2, /--inodes "few"/],
     ['an audit of none', ['audit', 'work', '-n', '0'], 2, /Cannot use limit "0"/],
     ['a tier taken from the session', ['tier', 'set', 'work:', 'none'], 2, /it always has one/],
