@@ -9,7 +9,6 @@ import { describeReason } from '../policy/reason-text.ts';
 import { TIERS } from '../policy/tier.ts';
 import type { FileHistory } from '../history/store.ts';
 import type { Volume } from '../volume/volume.ts';
-import { explainVersions } from './explain.ts';
 
 /** What is promised of one version. */
 export interface DescribedVersion {
@@ -24,6 +23,8 @@ export interface DescribedVersion {
 /** Each version of a file: until when it is kept, and why. */
 export async function explainFile(volume: Volume, file: FileHistory): Promise<DescribedVersion[]> {
   const inos = [...new Set(file.versions.map(({ ino }) => ino))];
+  // Loaded by who needs it: a server that is woken starts the sooner.
+  const { explainVersions } = await import('./explain.ts');
   // What is decided does not depend on now.
   const explained = await explainVersions(volume, inos, { nowMs: 0, sessionEndedMs: undefined });
   return explained.map(({ ino, revision, decision }) => {
