@@ -42,19 +42,14 @@ export function addQuota(program: Command): void {
 
 async function runShow(what: string | undefined, options: CommonOptions): Promise<void> {
   const { client, session } = await findSession(what, options);
-  const usage = await client.promises.usage(session.id);
+  const reply = await client.quota(session.id);
   if (options.json === true) {
-    const { liveBytes, historyBytes, inodes, versions, quota, warnings } = usage;
-    printJson({
-      session: session.id,
-      quota,
-      used: { liveBytes, historyBytes, inodes, versions },
-      warnings,
-    });
+    const { quota, counted, warnings } = reply;
+    printJson({ session: session.id, quota, used: counted, warnings });
     return;
   }
-  printLine(`Quota of ${titleOf(session)}:\n${formatTable(formatQuota(usage))}`);
-  for (const warning of usage.warnings) printLine(`Warning: ${printable(warning)}`);
+  printLine(`Quota of ${titleOf(session)}:\n${formatTable(formatQuota(reply))}`);
+  for (const warning of reply.warnings) printLine(`Warning: ${printable(warning)}`);
 }
 
 async function runSet(what: string, _: unknown, command: Command): Promise<void> {
@@ -69,8 +64,8 @@ async function runSet(what: string, _: unknown, command: Command): Promise<void>
     printJson({ session: session.id, quota });
     return;
   }
-  const usage = await client.promises.usage(session.id);
-  printLine(`Quota of ${titleOf(session)} is now:\n${formatTable(formatQuota(usage))}`);
+  const reply = await client.quota(session.id);
+  printLine(`Quota of ${titleOf(session)} is now:\n${formatTable(formatQuota(reply))}`);
 }
 
 /** null is no limit; what was not named stays as it is. */

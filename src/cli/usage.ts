@@ -4,7 +4,7 @@
 
 import type { Command } from 'commander';
 
-import type { QuotaInfo, UsageReply } from '../control/promise-protocol.ts';
+import type { QuotaInfo, QuotaReply, UsageReply } from '../control/promise-protocol.ts';
 import { formatDuration, parseDuration } from '../policy/duration.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { nameToText } from '../shared/names.ts';
@@ -74,14 +74,13 @@ export function formatUsage(
   return [...lines, ...warnings.map((warning) => `Warning: ${printable(warning)}`)].join('\n');
 }
 
-/** A row for each limit: what is used, of how much. */
-export function formatQuota(reply: UsageReply): string[][] {
-  const { quota } = reply;
+/** A row for each limit: what counts against it, of how much. */
+export function formatQuota({ quota, counted }: QuotaReply): string[][] {
   return [
-    limitRow('live', reply.liveBytes, quota.liveBytes, formatSize),
-    limitRow('history', reply.historyBytes, quota.historyBytes, formatSize),
-    limitRow('inodes', reply.inodes, quota.inodes, String),
-    limitRow('versions', reply.versions, quota.versions, String),
+    limitRow('live', counted.liveBytes, quota.liveBytes, formatSize),
+    limitRow('history', counted.historyBytes, quota.historyBytes, formatSize),
+    limitRow('inodes', counted.inodes, quota.inodes, String),
+    limitRow('versions', counted.versions, quota.versions, String),
   ];
 }
 

@@ -11,7 +11,7 @@ import type { FsckReport } from '../fsck/report.ts';
 import { callJson, callStream, callText, pathWithQuery } from './http-client.ts';
 import type { StreamReply } from './http-client.ts';
 import { PromiseClient } from './promise-client.ts';
-import type { QuotaInfo, SetQuotaRequest } from './promise-protocol.ts';
+import type { QuotaInfo, QuotaReply, SetQuotaRequest } from './promise-protocol.ts';
 import type {
   CompareReply,
   CreateRequest,
@@ -105,6 +105,10 @@ export class ControlClient {
       path: `${sessionPath(session)}/quota`,
       body: request,
     });
+  }
+
+  async quota(session: string): Promise<QuotaReply> {
+    return this.#get<QuotaReply>(`${volumePath(session)}/quota`);
   }
 
   async deleteSession(session: string): Promise<SessionInfo> {

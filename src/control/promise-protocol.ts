@@ -238,8 +238,17 @@ export interface QuotaInfo {
   readonly versions: number | null;
 }
 
-/** `GET /v1/usage?path=&shorten=MS` */
-export interface UsageReply {
+/** `GET /v1/quota` */
+export interface QuotaReply {
+  readonly quota: QuotaInfo;
+  /** What counts against it: bytes that several files or versions share count for each. */
+  readonly counted: Readonly<Record<keyof QuotaInfo, number>>;
+  /** Sentences: what is above 80 or 90 percent. */
+  readonly warnings: readonly string[];
+}
+
+/** `GET /v1/usage?path=&shorten=MS`: bytes count once, whoever shares them. */
+export interface UsageReply extends QuotaReply {
   readonly liveBytes: number;
   readonly historyBytes: number;
   /** Of that, what only checkpoints and holds keep. */
@@ -251,7 +260,4 @@ export interface UsageReply {
   readonly versions: number;
   /** What removing the path with its history, or keeping history shorter, would really give back. */
   readonly freedBytes: number | undefined;
-  readonly quota: QuotaInfo;
-  /** Sentences: what is above 80 or 90 percent. */
-  readonly warnings: readonly string[];
 }

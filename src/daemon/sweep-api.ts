@@ -3,7 +3,7 @@
  */
 
 import type { ControlReply, ControlRequest } from '../control/http-server.ts';
-import type { AuditReply, QuotaInfo, SweepReply, UsageReply } from '../control/promise-protocol.ts';
+import type { AuditReply, SweepReply, UsageReply } from '../control/promise-protocol.ts';
 import { checkAudit, readAudit } from '../retention/audit.ts';
 import type { AuditEntry } from '../retention/audit.ts';
 import type { SweepReport, SweptFile } from '../retention/sweeper.ts';
@@ -12,9 +12,8 @@ import { measureUsage } from '../retention/usage.ts';
 import type { Ino, Name } from '../shared/brands.ts';
 import { nameToText } from '../shared/names.ts';
 import { timeToIso } from '../shared/time.ts';
-import type { Volume } from '../volume/volume.ts';
 import type { ServedVolume } from './open-volume.ts';
-import { encodeMs, finite, readActor } from './promise-wire.ts';
+import { encodeMs, readActor } from './promise-wire.ts';
 import {
   booleanField,
   findCount,
@@ -23,6 +22,7 @@ import {
   setPolicy,
 } from './request-fields.ts';
 import { missing, parsePath, pathText } from './volume-paths.ts';
+import { describeQuota } from './volume-quota.ts';
 
 /** An audit that does not say how much it wants gets so many entries. */
 const DEFAULT_AUDIT_LIMIT = 100;
@@ -99,8 +99,7 @@ export async function readUsage(
     });
     const json: UsageReply = {
       ...usage,
-      quota: encodeQuota(volume),
-      warnings: volume.quota.warnings().map(({ text }) => text),
+      ...describeQuota(volume.quota),
     };
     return { json };
   });
@@ -157,14 +156,5 @@ function encodeEntry(entry: AuditEntry): Omit<AuditReply['entries'][number], 'ac
       forgotten: last === 'all',
       versions: removed,
     })),
-  };
-}
-
-function encodeQuota({ quota: { limits } }: Volume): QuotaInfo {
-  return {
-    liveBytes: finite(limits.liveBytes),
-    historyBytes: finite(limits.historyBytes),
-    inodes: finite(limits.inodes),
-    versions: finite(limits.versions),
   };
 }

@@ -32,7 +32,7 @@ import { internActor, setPolicy, textField } from './request-fields.ts';
 import { volumeIndexRoute } from './volume-index-stream.ts';
 import { readLog } from './volume-log.ts';
 import { locate, parsePath, pathText } from './volume-paths.ts';
-import { volumeQuotaRoute } from './volume-quota.ts';
+import { volumeQuotaRoutes } from './volume-quota.ts';
 import type { Located, PathSource } from './volume-paths.ts';
 
 /** Content is read and sent in pieces of this size: a few hundred µs of one thread. */
@@ -71,7 +71,7 @@ export function volumeRoutes(options: VolumeApiOptions): Route[] {
     { on: 'GET /v1/content', handle: (request) => sendContent(served, request) },
     { on: 'GET /v1/compare', handle: (request) => sendComparison(served, request) },
     volumeIndexRoute(volume),
-    volumeQuotaRoute(volume),
+    ...volumeQuotaRoutes(volume),
     { on: 'GET /v1/export', handle: (request) => sendExport(served, request) },
     ...promiseRoutes(served),
     { on: 'POST /v1/rollback', handle: (request) => rollback(served, request) },

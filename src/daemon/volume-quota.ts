@@ -3,7 +3,7 @@
  */
 
 import type { Route } from '../control/http-server.ts';
-import type { QuotaInfo } from '../control/promise-protocol.ts';
+import type { QuotaInfo, QuotaReply } from '../control/promise-protocol.ts';
 import { readOwnQuota } from '../control/quota-request.ts';
 import type { Quota } from '../policy/retention-policy.ts';
 import { SessfsError } from '../shared/errors.ts';
@@ -18,21 +18,37 @@ const NAMES: Readonly<Record<QuotaKind, string>> = {
   versions: 'versions',
 };
 
-/** `own` is all that the session says itself. */
-export function volumeQuotaRoute({ quota }: VolumeControl): Route {
-  return {
-    on: 'PUT /v1/quota',
-    handle: async ({ body }) => {
-      const own = readOwnQuota(body['own']);
-      if (own === undefined) throw new SessfsError('USAGE', 'Cannot set a quota: it is not one');
-      if (body['force'] !== true) checkUse(quota, own);
-      quota.setOwn(own);
-      return { json: encodeQuota(quota.limits) };
+export function volumeQuotaRoutes({ quota }: VolumeControl): Route[] {
+  return [
+    { on: 'GET /v1/quota', handle: async () => ({ json: describeQuota(quota) }) },
+    {
+      // `own` is all that the session says itself.
+      on: 'PUT /v1/quota',
+      handle: async ({ body }) => {
+        const own = readOwnQuota(body['own']);
+        if (own === undefined) throw new SessfsError('USAGE', 'Cannot set a quota: it is not one');
+        if (body['force'] !== true) checkUse(quota, own);
+        quota.setOwn(own);
+        return { json: encodeQuota(quota.limits) };
+      },
     },
+  ];
+}
+
+export function describeQuota(quota: QuotaControl): QuotaReply {
+  return {
+    quota: encodeQuota(quota.limits),
+    counted: {
+      liveBytes: quota.used('liveBytes'),
+      historyBytes: quota.used('historyBytes'),
+      inodes: quota.used('inodes'),
+      versions: quota.used('versions'),
+    },
+    warnings: quota.warnings().map(({ text }) => text),
   };
 }
 
-export function encodeQuota(limits: Quota): QuotaInfo {
+function encodeQuota(limits: Quota): QuotaInfo {
   return {
     liveBytes: finite(limits.liveBytes),
     historyBytes: finite(limits.historyBytes),

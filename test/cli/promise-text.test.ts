@@ -316,6 +316,7 @@ describe('formatUsage', () => {
     versions: 8,
     freedBytes: undefined,
     quota: { liveBytes: null, historyBytes: null, inodes: null, versions: null },
+    counted: { liveBytes: 950, historyBytes: 3000, inodes: 3, versions: 8 },
     warnings: [],
   };
 
@@ -331,7 +332,7 @@ describe('formatUsage', () => {
       { ...reply, quota, warnings: ['live content is at 90 %'] },
       { path: undefined, shortenMs: undefined },
     );
-    expect(text).toMatch(/live +900 B +of 1000 B \(90 %\)/);
+    expect(text).toMatch(/live +950 B +of 1000 B \(95 %\)/);
     expect(text).toContain('Warning: live content is at 90 %');
   });
 
