@@ -240,7 +240,6 @@ export class SessionServer {
       this.#users -= 1;
       if (this.#users > 0 || this.#phase !== 'detached') return;
       this.#idleTimer = setTimeout(() => {
-        if (this.#users > 0 || this.#phase !== 'detached') return;
         this.#deps.inTurn(() => this.stopDetached({ ifUnused: true }));
       }, DETACHED_IDLE_MS);
       this.#idleTimer.unref();
