@@ -143,7 +143,7 @@ describe('guard', () => {
       'trap "echo once; n=1" INT; echo up; while [ -z "$n" ]; do sleep 0.05; done; sleep 0.3';
     const command = [process.execPath, SESSFS, 'guard', '--', 'sh', '-c', `'${script}'`].join(' ');
     // A terminal of its own, in which the guard is in the foreground.
-    const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    const child = spawn('/usr/bin/script', ['-qefc', command, '/dev/null'], {
       cwd: mount,
       env: { ...process.env, SESSFS_ROOT: daemon.root, SHELL: '/bin/sh' },
       stdio: ['pipe', 'pipe', 'pipe'],
