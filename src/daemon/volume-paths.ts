@@ -237,5 +237,5 @@ async function hintForMissing(
     (await findDirectory(history, path)) !== undefined;
   return isKnown
     ? `It once did: sessfs log ${text}, or bring it back with sessfs undelete ${text}`
-    : 'No file or directory of that name was ever in this session; paths begin at its root';
+    : 'No file or directory of that name is known here; paths begin at the root of the session, and sessfs audit tells what retention has removed';
 }
