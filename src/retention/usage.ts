@@ -133,6 +133,7 @@ class Judging {
   /** Something is held or in a checkpoint. */
   readonly mayPin: boolean;
   readonly isAsked: boolean;
+  readonly #volume: Volume;
   readonly #examiner: Examiner;
   readonly #options: UsageOptions;
   readonly #shortened = new Map<PromiseDefinition, PromiseDefinition>();
@@ -141,6 +142,7 @@ class Judging {
     const { checkpoints, holds } = volume.state.promises;
     this.mayPin = checkpoints.size > 0 || holds.size > 0;
     this.isAsked = asksForMore(options);
+    this.#volume = volume;
     this.#options = options;
     this.#examiner = new Examiner(volume, { ...options, horizon: volume.state.horizon });
   }
@@ -151,7 +153,7 @@ class Judging {
     const all = { kept: ALL_KEPT, unpinned: ALL_KEPT, left: isGone ? NONE_KEPT : ALL_KEPT };
     if (!this.mayPin && (isGone || shortenedToMs === undefined)) return all;
     const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
-    if (!hasPast(life)) return all;
+    if (this.#isAllFresh(life)) return all;
     const input = this.#examiner.inputOf(surveyed, life);
     const keep = (changed: Partial<VerdictInput>): KeptContent =>
       keptContent(life, judge({ ...input, ...changed }));
@@ -165,6 +167,23 @@ class Judging {
           ? all.left
           : keep(this.#shorten(input, shortenedToMs)),
     };
+  }
+
+  /**
+   * True if nothing of it can be due, whatever is pinned: what a live file holds stays, and all of the past is
+   * younger than what every version is promised (see isContentDue in verdict.ts). Mostly so, and cheap.
+   */
+  #isAllFresh({ inode, intervals, removed }: Life): boolean {
+    const { nowMs, sessionEndedMs, shortenedToMs = Infinity } = this.#options;
+    // Of what the sweeper itself took away the last content is due at once.
+    if (removed !== undefined && sessionEndedMs !== undefined) return false;
+    const { promiser } = this.#volume;
+    const { makesVersions, ladder } = promiser.resolveInode(inode);
+    const keptMs = makesVersions ? Math.min(ladder.all, shortenedToMs) : 0;
+    const { graceMs } = promiser.current.policy;
+    return intervals.every(
+      ({ endedMs }) => endedMs === undefined || endedMs + keptMs + graceMs > nowMs,
+    );
   }
 
   #shorten(input: VerdictInput, mostMs: number): Partial<VerdictInput> {
@@ -191,10 +210,6 @@ class Judging {
     return shortened;
   }
 }
-
-/** Something of it has been superseded: what a live file holds always stays. */
-const hasPast = ({ intervals }: Life): boolean =>
-  intervals.some(({ endedMs }) => endedMs !== undefined);
 
 const asksForMore = ({ without, shortenedToMs }: UsageOptions): boolean =>
   without !== undefined || shortenedToMs !== undefined;

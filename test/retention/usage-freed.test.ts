@@ -1,6 +1,6 @@
 /**
- * What usage says that removing a path would give back is what it gives back: random work, then the path
- * really removed, and swept when every promise is over.
+ * What usage says that something would give back is what it gives back: random work, then it is really done,
+ * and swept.
  */
 
 import * as fc from 'fast-check';
@@ -19,7 +19,8 @@ import { cloneFileRange } from '../../src/volume/files.ts';
 import { findChild } from '../../src/volume/names.ts';
 import { Desk } from '../volume/desk.ts';
 
-const YEARS_MS = 10 * 365 * 86_400_000;
+const HOUR_MS = 3_600_000;
+const YEARS_MS = 10 * 365 * 24 * HOUR_MS;
 
 /** A hold by number alone. */
 const NOWHERE = 'nowhere';
@@ -82,6 +83,20 @@ const actorOf = (desk: Desk): ActorId => desk.caller.actor ?? (0 as ActorId);
 const measure = (desk: Desk, without: ReadonlySet<Ino> = new Set()): Promise<Usage> =>
   measureUsage(desk.volume, { nowMs: desk.clock.ms, sessionEndedMs: undefined, without });
 
+const referredIn = ({ liveBytes, historyBytes }: Usage): number => liveBytes + historyBytes;
+
+async function sweep(desk: Desk): Promise<void> {
+  await desk.volume.cuts.settled();
+  await new Sweeper(desk.volume, desk.history, undefined).run({
+    nowMs: desk.clock.ms,
+    sessionEndedMs: undefined,
+    isApplied: true,
+    isConfirmed: true,
+    isForced: false,
+    clockProblem: undefined,
+  });
+}
+
 async function removeAll(desk: Desk, path: string): Promise<void> {
   for (const { name } of await desk.volume.listings.listAll(desk.ino(path))) {
     const below = `${path}/${name}`;
@@ -109,16 +124,9 @@ async function reallyFreed(desk: Desk, path: string): Promise<number> {
   const before = await measure(desk);
   await removeAll(desk, path);
   desk.clock.ms += YEARS_MS;
-  await new Sweeper(desk.volume, desk.history, undefined).run({
-    nowMs: desk.clock.ms,
-    sessionEndedMs: undefined,
-    isApplied: true,
-    isConfirmed: true,
-    isForced: false,
-    clockProblem: undefined,
-  });
+  await sweep(desk);
   const after = await measure(desk);
-  const freed = before.liveBytes + before.historyBytes - after.liveBytes - after.historyBytes;
+  const freed = referredIn(before) - referredIn(after);
   // All of it can be given back, and nothing else.
   expect(after.reclaimableBytes - before.reclaimableBytes).toBe(freed);
   return freed;
@@ -147,4 +155,49 @@ test('what a path would give back is what it gives back', async () => {
     { numRuns: 60 },
   );
   expect(freedBytes).toBeGreaterThan(10_000);
+});
+
+test('what is pinned, and what a sweep would give back, is what goes', async () => {
+  const aged = fc.record({
+    step: STEP,
+    hours: fc.constantFrom(0, 0, 2, 30, 400, 900),
+    pins: fc.boolean(),
+  });
+  const given = { bySweep: 0, byRelease: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(aged, { minLength: 10, maxLength: 40 }), async (work) => {
+      const desk = await Desk.open();
+      const pledges = new Pledges(desk.volume);
+      for (const directory of DIRECTORIES) desk.mkdir(directory);
+      for (const [at, { step, hours, pins }] of work.entries()) {
+        desk.clock.ms += 1000 + hours * HOUR_MS;
+        await perform(desk, step);
+        if (pins && at % 4 === 0) await pledges.addCheckpoint(`c${at}`, { actor: actorOf(desk) });
+      }
+      desk.clock.ms += 20 * HOUR_MS;
+      await desk.volume.cuts.settled();
+      const told = await measureUsage(desk.volume, {
+        nowMs: desk.clock.ms,
+        sessionEndedMs: undefined,
+        // No promise is longer: what is freed is what a sweep finds as things are.
+        shortenedToMs: YEARS_MS,
+      });
+      await sweep(desk);
+      const swept = await measure(desk);
+      expect(told.freedBytes).toBe(referredIn(told) - referredIn(swept));
+      expect(told.pinnedBytes).toBe(swept.pinnedBytes);
+      for (const name of desk.volume.state.promises.checkpoints.keys()) {
+        pledges.removeCheckpoint(name, actorOf(desk));
+      }
+      await sweep(desk);
+      const released = await measure(desk);
+      expect(told.pinnedBytes).toBe(referredIn(swept) - referredIn(released));
+      given.bySweep += told.freedBytes ?? 0;
+      given.byRelease += told.pinnedBytes;
+      await desk.leave();
+    }),
+    { numRuns: 60 },
+  );
+  expect(given.bySweep).toBeGreaterThan(10_000);
+  expect(given.byRelease).toBeGreaterThan(10_000);
 });
