@@ -39,7 +39,7 @@ export async function readLog(
   if (dir === undefined) {
     throw new SessfsError(
       'PATH_UNKNOWN',
-      `Cannot find "${pathText(path)}": nothing of that name was ever in this session`,
+      `Cannot find "${pathText(path)}": nothing of that name is known here`,
       { hint: 'Paths begin at the root of the session; names in other case are other names' },
     );
   }

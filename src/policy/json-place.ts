@@ -7,8 +7,7 @@
 import { parseTree, printParseErrorCode } from 'jsonc-parser';
 import type { Node, ParseError } from 'jsonc-parser';
 
-/** From the root to a value: names of fields, and places in lists from 0. */
-export type JsonPath = readonly (string | number)[];
+import type { JsonPath } from './json-path.ts';
 
 /** Both count from 1; a column is a UTF-16 unit, as editors count. */
 export interface TextPlace {
@@ -42,17 +41,6 @@ const REASONS: Readonly<Record<string, string>> = {
   InvalidEscapeCharacter: 'the escape is malformed',
   InvalidCharacter: 'a control character must be escaped',
 };
-
-/** "retention.rules[2].match"; names that would not read so are in brackets, too. */
-export function formatJsonPath(path: JsonPath): string {
-  let text = '';
-  for (const part of path) {
-    if (typeof part === 'number') text += `[${part}]`;
-    else if (!/^[a-z_$][\w$]*$/i.test(part)) text += `[${JSON.stringify(part)}]`;
-    else text += text === '' ? part : `.${part}`;
-  }
-  return text;
-}
 
 /**
  * Finds where a value begins in its text; of a value that is not there, its nearest parent.

@@ -5,8 +5,8 @@
 import { SessfsError } from '../shared/errors.ts';
 import { parseBytes } from './bytes-text.ts';
 import { parseDuration } from './duration.ts';
-import { formatJsonPath } from './json-place.ts';
-import type { JsonPath } from './json-place.ts';
+import { formatJsonPath } from './json-path.ts';
+import type { JsonPath } from './json-path.ts';
 
 /** What is wrong with a policy, and where: for whoever knows the text to tell a person. */
 export class PolicyProblem extends Error {

@@ -9,7 +9,7 @@
 
 import { DEFAULT_RULES } from './default-rules.ts';
 import { formatDuration } from './duration.ts';
-import type { JsonPath } from './json-place.ts';
+import type { JsonPath } from './json-path.ts';
 import { findPatternProblem } from './pattern.ts';
 import { FieldReader, PolicyProblem, readDuration, show } from './policy-fields.ts';
 import type { Placed } from './policy-fields.ts';

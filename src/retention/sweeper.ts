@@ -146,8 +146,10 @@ export class Sweeper {
       if (file !== undefined) files.push(file);
     }
     const { versions, inodes, bytes } = sweep.totals;
+    // A clock that is in doubt is nobody's business while nothing is due.
+    const removesAny = liveFiles + inodes > 0;
     return {
-      refusal: request.clockProblem ?? sweep.refusal,
+      refusal: (removesAny ? request.clockProblem : undefined) ?? sweep.refusal,
       horizon: sweep.horizon,
       liveFiles,
       versions,

@@ -5,8 +5,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { findJsonPlace, findJsonSyntaxError, formatJsonPath } from '../../src/policy/json-place.ts';
-import type { JsonPath } from '../../src/policy/json-place.ts';
+import { formatJsonPath } from '../../src/policy/json-path.ts';
+import { findJsonPlace, findJsonSyntaxError } from '../../src/policy/json-place.ts';
+import type { JsonPath } from '../../src/policy/json-path.ts';
 
 const TEXT = `{
   "logLevel": "info",
