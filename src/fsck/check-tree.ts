@@ -247,8 +247,7 @@ class Check {
         continue;
       }
       const region = regions.key.readUInt32BE(7);
-      // A first region that became small again is part of the inode; what it was may have stayed.
-      if (inode === undefined || (region === 0 && inode.inline !== undefined)) continue;
+      if (inode === undefined) continue;
       if (!inode.leaves.has(region)) {
         this.#add(`Index: ${describeKey(regions.key)}: the inode does not know of it`);
       }

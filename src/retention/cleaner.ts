@@ -81,7 +81,7 @@ export class Cleaner {
     }
     // Also after a purge that no segment was worth packing for, or a job that was cut off.
     if (packedSegments > 0 || isPurged) await this.#packer.collect(PACK_THRESHOLD, options.signal);
-    if (isPurged && digest !== '') await index.compact();
+    if ((isPurged && digest !== '') || options.isForced) await index.compact();
     return { packedSegments, storedBytesBefore, storedBytesAfter: log.storedBytes };
   }
 

@@ -16,7 +16,7 @@ import {
   sliceExtent,
 } from '../index/extents.ts';
 import type { Extent } from '../index/extents.ts';
-import { regionHistoryKey, regionKey } from '../index/keys.ts';
+import { regionHistoryKey } from '../index/keys.ts';
 import { encodeRegion } from '../index/records.ts';
 import type { InodeRecord } from '../index/records.ts';
 import type { Moment, PlacedData } from './apply.ts';
@@ -112,8 +112,6 @@ export function dropContent(state: State, inode: InodeRecord): void {
   for (const region of [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))]) {
     state.setRegion(inode, region, NO_EXTENTS);
   }
-  // A first region that became small again left its key behind.
-  state.index.delete(regionKey(inode.ino, 0));
   state.historyBytes -= inode.allocated;
   inode.allocated = 0;
   inode.extentEnd = 0;

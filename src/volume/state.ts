@@ -87,6 +87,8 @@ export class State {
   /** Written but not yet known to be in the index: pinned like the dirty ones. */
   #flushingInodes = new Set<InodeRecord>();
   #flushingRegions = new Map<Ino, Set<number>>();
+  /** Those that the index on disk may still have, and when they were forgotten. */
+  readonly #forgotten = new Map<Ino, number>();
   #cachedNames = 0;
   /** Called when reading has brought more to memory than it may hold. */
   onCrowded: () => void = () => undefined;
@@ -135,7 +137,7 @@ export class State {
     const cached = this.#inodes.get(ino);
     if (cached !== undefined) return cached;
     // A key has 48 bits of it: a larger number would find somebody else's record.
-    if (ino > INO_MAX) return undefined;
+    if (ino > INO_MAX || this.#forgotten.has(ino)) return undefined;
     this.cache.inode.misses += 1;
     const value = this.index.get(inodeKey(ino));
     if (value === undefined) return undefined;
@@ -164,6 +166,7 @@ export class State {
     this.#inodes.delete(inode.ino);
     this.#directories.delete(inode.ino);
     this.#dirtyInodes.delete(inode);
+    this.#forgotten.set(inode.ino, this.#epoch);
     this.index.delete(inodeKey(inode.ino));
   }
 
@@ -187,8 +190,8 @@ export class State {
   setRegion(inode: InodeRecord, region: number, extents: readonly Extent[]): void {
     if (region === 0) {
       if (extents.length <= INLINE_EXTENTS) {
+        if (inode.inline === undefined) this.#forgetFirstRegion(inode);
         inode.inline = extents;
-        inode.leaves.delete(0);
         return;
       }
       inode.inline = undefined;
@@ -201,6 +204,14 @@ export class State {
     let dirty = this.#dirtyRegions.get(inode.ino);
     if (dirty === undefined) this.#dirtyRegions.set(inode.ino, (dirty = new Set()));
     dirty.add(region);
+  }
+
+  /** It becomes a part of its inode: its key, which may be in no batch yet, goes. */
+  #forgetFirstRegion(inode: InodeRecord): void {
+    inode.leaves.delete(0);
+    this.#regions.get(inode.ino)?.delete(0);
+    this.#dirtyRegions.get(inode.ino)?.delete(0);
+    this.index.delete(regionKey(inode.ino, 0));
   }
 
   /** The regions with extents, from `first` to `last`, ascending. */
@@ -315,6 +326,7 @@ export class State {
     const epoch = this.#epoch++;
     return this.index.write(this.#meta(answered), ready).then(() => {
       this.#flushedEpoch = epoch;
+      for (const [ino, since] of this.#forgotten) if (since <= epoch) this.#forgotten.delete(ino);
       if (epoch === this.#epoch - 1 && this.actors.size > MAX_CACHED_ACTORS) this.actors.clear();
       if (epoch !== this.#epoch - 1) return;
       this.#flushingInodes.clear();
