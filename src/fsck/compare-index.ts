@@ -29,9 +29,11 @@ export interface Comparison {
 export async function compareIndexes(options: Comparison): Promise<void> {
   const { seen, wanted, problems } = options;
   const add = (message: string): void => problems.add({ kind: 'index', message });
-  const have = new EntryCursor(seen, EVERYTHING, (key) => {
-    // Hashes are not missed when they are gone.
-    if (key[0] !== Space.HASH) add(`Index: ${describeKey(key)}: its checksum fails`);
+  const have = new EntryCursor(seen, EVERYTHING, {
+    onDamaged: (key) => {
+      // Hashes are not missed when they are gone.
+      if (key[0] !== Space.HASH) add(`Index: ${describeKey(key)}: its checksum fails`);
+    },
   });
   const want = new EntryCursor(wanted, EVERYTHING);
   await Promise.all([have.next(), want.next()]);

@@ -2,7 +2,7 @@
  * Goes through a range of an index entry by entry, waiting only where a batch ends.
  */
 
-import type { Index } from './index.ts';
+import type { Index, ScanOptions } from './index.ts';
 
 export interface KeyRange {
   readonly gte: Buffer;
@@ -16,6 +16,11 @@ export const spaceRange = (space: number): KeyRange => ({
   lt: Buffer.from([space + 1]),
 });
 
+export type CursorOptions = Pick<ScanOptions, 'onDamaged' | 'snapshot'>;
+
+/** For a checker, or whoever only tells. */
+const PASS_OVER: CursorOptions = { onDamaged: () => undefined };
+
 export class EntryCursor {
   readonly #batches: AsyncGenerator<[Buffer, Buffer][]>;
   #entries: [Buffer, Buffer][] = [];
@@ -25,9 +30,14 @@ export class EntryCursor {
   key: Buffer = Buffer.alloc(0);
   value: Buffer = Buffer.alloc(0);
 
-  /** Before the first entry. */
-  constructor(index: Index, range: KeyRange, onDamaged: (key: Buffer) => void = () => undefined) {
-    this.#batches = index.scanBatches({ ...range, onDamaged });
+  /**
+   * Before the first entry.
+   *
+   * @param options By default what is damaged is passed over. Who removes what is not found must not: without
+   *   `onDamaged` it is INDEX_CORRUPT.
+   */
+  constructor(index: Index, range: KeyRange, options = PASS_OVER) {
+    this.#batches = index.scanBatches({ ...range, ...options });
   }
 
   /** Goes to the next entry of the batch. @returns False if it has none: fill() then goes to it. */

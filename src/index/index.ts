@@ -42,7 +42,12 @@ export interface ScanOptions {
   readonly limit?: number;
   /** For a checker: passes over a value that is damaged, instead of failing. */
   readonly onDamaged?: (key: Buffer) => void;
+  /** What to see, instead of what is on disk at this moment. */
+  readonly snapshot?: IndexSnapshot;
 }
+
+/** What was on disk at a moment, for several scans that belong together; to be closed. */
+export type IndexSnapshot = ReturnType<Database['snapshot']>;
 
 export class Index {
   readonly #dir: string;
@@ -183,6 +188,10 @@ export class Index {
     return writing;
   }
 
+  snapshot(): IndexSnapshot {
+    return this.#db.snapshot();
+  }
+
   /** What is on disk at this moment, in key order; later writes are not seen. */
   async *scan(options: ScanOptions): AsyncGenerator<[Buffer, Buffer]> {
     for await (const entries of this.scanBatches(options)) yield* entries;
@@ -196,6 +205,7 @@ export class Index {
       reverse: options.reverse ?? false,
       limit: options.limit ?? -1,
       highWaterMarkBytes: 1 << 16,
+      ...(options.snapshot === undefined ? {} : { snapshot: options.snapshot }),
     });
     try {
       for (;;) {

@@ -37,36 +37,39 @@ const PAUSE_EVERY = 256;
 /**
  * @param options.from The first inode to look at.
  * @param options.pause Awaited every few hundred inodes.
+ * @throws {SessfsError} INDEX_CORRUPT If any of it is damaged.
  */
 export async function* surveyInodes(
   index: Index,
   options: { readonly from?: Ino; readonly pause?: () => Promise<void> } = {},
 ): AsyncGenerator<SurveyedInode> {
   const from = options.from ?? (0 as Ino);
+  const snapshot = index.snapshot();
   const open = (space: number): EntryCursor => {
     const { gte, lt } = spaceRange(space);
     const start = Buffer.alloc(REVISION_AT);
     gte.copy(start);
     start.writeUIntBE(from, 1, 6);
-    return new EntryCursor(index, { gte: start, lt });
+    // A version that cannot be read is not one that is not there.
+    return new EntryCursor(index, { gte: start, lt }, { snapshot });
   };
-  // What is live first: what is superseded meanwhile moves to the past, and is met there.
   const inodes = open(Space.INODE);
-  await inodes.next();
   const states = open(Space.INODE_HISTORY);
   const versions = open(Space.VERSION);
   const tiers = open(Space.TIER_HISTORY);
   try {
-    await Promise.all([states.next(), versions.next(), tiers.next()]);
+    await Promise.all([inodes, states, versions, tiers].map((cursor) => cursor.next()));
     for (let seen = 1; !inodes.isDone; seen++) {
       const ino = inoOf(inodes.key);
       const inode = decodeInode(ino, inodes.value);
+      const past = await takeAll(states, ino, (key, value) => ({
+        inode: decodeInode(ino, value, false),
+        to: revisionOf(key),
+      }));
       yield {
         inode,
-        states: await takeAll(states, ino, (key, value) => ({
-          inode: decodeInode(ino, value, false),
-          to: revisionOf(key),
-        })),
+        // Those that it was in later are of another time than what was read of it.
+        states: past.filter(({ to }) => to <= inode.since),
         versions: await takeAll(versions, ino, (key, value) => ({
           ...decodeVersion(value),
           revision: revisionOf(key),
@@ -81,6 +84,7 @@ export async function* surveyInodes(
     }
   } finally {
     await Promise.all([inodes, states, versions, tiers].map((cursor) => cursor.close()));
+    await snapshot.close();
   }
 }
 

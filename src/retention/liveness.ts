@@ -3,8 +3,9 @@
  *
  * INVARIANT: what is not listed will never be referred to again. An extent comes to be from data of a new
  * record, from a live file (copies), or from history that a rollback reads; the first is not in a sealed
- * segment, the second is listed, and of the third nothing that is being read has been purged (Pins). Live
- * extents are read first: what is superseded meanwhile moves to the history, and is met there.
+ * segment, the second is listed, and of the third nothing that is being read has been purged (Pins). All is
+ * read from one snapshot: what moves meanwhile from one key space to another is met where it was. A value
+ * that is damaged ends it: what cannot be read is not unreferred to.
  */
 
 import type { SegmentId } from '../shared/brands.ts';
@@ -29,7 +30,10 @@ export interface Liveness {
   readonly all: ReadonlyMap<SegmentId, RangeList>;
 }
 
-/** @param options.pause Awaited every few hundred entries. */
+/**
+ * @param options.pause Awaited every few hundred entries.
+ * @throws {SessfsError} INDEX_CORRUPT If the index is damaged.
+ */
 export async function findLiveness(
   volume: Volume,
   options: { readonly pause?: () => Promise<void> } = {},
@@ -42,9 +46,10 @@ export async function findLiveness(
       if (isLive) add(live, extent);
     }
   };
+  await volume.flushed();
+  const snapshot = volume.index.snapshot();
   const scan = async (space: number, take: (key: Buffer, value: Buffer) => void): Promise<void> => {
-    await volume.flushed();
-    const cursor = new EntryCursor(volume.index, spaceRange(space));
+    const cursor = new EntryCursor(volume.index, spaceRange(space), { snapshot });
     try {
       await cursor.next();
       for (let seen = 1; !cursor.isDone; seen++) {
@@ -57,19 +62,23 @@ export async function findLiveness(
     }
   };
   const removed = new Set<number>();
-  await scan(Space.INODE, (key, value) => {
-    const ino = key.readUIntBE(1, 6) as Ino;
-    const inode = decodeInode(ino, value);
-    if (inode.nlink === 0) removed.add(ino);
-    note(inode.inline ?? [], inode.nlink > 0);
-  });
-  await scan(Space.REGION, (key, value) => {
-    const ino = key.readUIntBE(1, 6);
-    note(decodeRegion(value, key.readUInt32BE(REGION_AT)), !removed.has(ino));
-  });
-  await scan(Space.REGION_HISTORY, (key, value) => {
-    note(decodeRegion(value, key.readUInt32BE(REGION_AT)), false);
-  });
+  try {
+    await scan(Space.INODE, (key, value) => {
+      const ino = key.readUIntBE(1, 6) as Ino;
+      const inode = decodeInode(ino, value);
+      if (inode.nlink === 0) removed.add(ino);
+      note(inode.inline ?? [], inode.nlink > 0);
+    });
+    await scan(Space.REGION, (key, value) => {
+      const ino = key.readUIntBE(1, 6);
+      note(decodeRegion(value, key.readUInt32BE(REGION_AT)), !removed.has(ino));
+    });
+    await scan(Space.REGION_HISTORY, (key, value) => {
+      note(decodeRegion(value, key.readUInt32BE(REGION_AT)), false);
+    });
+  } finally {
+    await snapshot.close();
+  }
   return { live, all };
 }
 
