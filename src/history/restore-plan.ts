@@ -273,6 +273,7 @@ export class RestorePlan {
     place: Place,
   ): Promise<readonly Extent[] | undefined> {
     if (!isRegular(node.mode)) return undefined;
+    if (node.isGone) return this.#listContent(node, place);
     if (live.ino === node.ino && live.contentRevision <= node.revision) return undefined;
     const extents = await this.#listContent(node, place);
     const present = listExtents(this.#volume.state, live, 0, Infinity);

@@ -144,6 +144,7 @@ export class Rollbacks {
         { hint: 'sessfs log PATH lists its versions' },
       );
     }
+    if (isDirectory(node.mode)) this.#assertWhole(to);
     if (name === undefined) {
       plan.noteInode(ROOT_INO);
       const size = plan.size;
@@ -158,6 +159,17 @@ export class Rollbacks {
     const size = plan.size;
     await this.#planTree(plan, node, { ino, path: place.path, exact: options.exact === true });
     plan.restoreDirectory(node, ino, place.path, plan.size > size);
+  }
+
+  /** @throws {SessfsError} CONTENT_REMOVED If names of that moment may be gone: a part is not the whole. */
+  #assertWhole(to: Revision): void {
+    const { horizon, promises } = this.#volume.state;
+    if (to >= horizon || promises.listPinned().includes(to)) return;
+    throw new SessfsError(
+      'CONTENT_REMOVED',
+      `Cannot roll back to r${to}: retention has removed some of it`,
+      { hint: `The earliest moment that is whole is r${horizon}; a file can be older` },
+    );
   }
 
   async #planTree(

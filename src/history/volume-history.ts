@@ -179,11 +179,14 @@ export class VolumeHistory implements History {
     }
   }
 
-  async seek(
+  seek(ino: Ino, at: Revision, offset: number, want: 'data' | 'hole'): Promise<number | undefined> {
+    return this.#volume.pins.with(at, () => this.#seek(ino, at, { offset, want }));
+  }
+
+  async #seek(
     ino: Ino,
     at: Revision,
-    offset: number,
-    want: 'data' | 'hole',
+    { offset, want }: { readonly offset: number; readonly want: 'data' | 'hole' },
   ): Promise<number | undefined> {
     const node = await this.#getContentNode(ino, at);
     if (offset >= node.size) return undefined;

@@ -7,10 +7,12 @@
 import { ROOT_INO, SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { Ino, Name } from '../shared/brands.ts';
 import { isDirectory } from '../shared/mode.ts';
-import { timeToMs } from '../shared/time.ts';
+import { compareTime, timeToMs } from '../shared/time.ts';
+import type { Time } from '../shared/time.ts';
 import { decideLive, isExpired } from '../policy/policy.ts';
 import type { LiveDecision } from '../policy/policy.ts';
 import type { InodeRecord } from '../index/records.ts';
+import type { UnlinkEvent } from '../volume/events.ts';
 import { SYSTEM_CALLER } from '../volume/store.ts';
 import type { Volume } from '../volume/volume.ts';
 import { Commitments } from './commitments.ts';
@@ -23,9 +25,12 @@ const BATCH_NAMES = 200;
 export interface ExpiredFile {
   readonly parent: Ino;
   readonly name: Name;
+  readonly ino: Ino;
   readonly path: string;
   readonly size: number;
   readonly decision: LiveDecision;
+  /** What it was decided by. */
+  readonly stamp: Pick<InodeRecord, 'since' | 'contentRevision' | 'tier' | 'renewed'>;
 }
 
 export interface LiveExpiryOptions {
@@ -72,15 +77,16 @@ export async function* findExpired(
     for (const { name, ino } of await volume.listings.listAll(directory)) {
       const inode = volume.state.findInode(ino);
       if (inode === undefined) continue;
-      const isEmptied = !isDirectory(inode.mode) || (yield* visit(ino));
-      // What it was promised before is looked up only of what would go by what it is promised now.
       let decision = decideLiveFile(commitments, { inode, tiers: [] }, sessionEndedMs);
-      const mayGo = isEmptied && isExpired(decision, nowMs, graceMs) && !volume.cuts.isOpen(ino);
-      if (mayGo) {
+      // What it was promised before is looked up only of what would go by what it is promised now.
+      if (isExpired(decision, nowMs, graceMs)) {
         const tiers = await listTiers(volume.index, ino);
         decision = decideLiveFile(commitments, { inode, tiers }, sessionEndedMs);
       }
-      if (!mayGo || !isExpired(decision, nowMs, graceMs)) {
+      const { since, contentRevision, tier, renewed } = inode;
+      // Before what is in it: that this goes is a change of a directory, too.
+      const isEmptied = !isDirectory(inode.mode) || (yield* visit(ino));
+      if (!isEmptied || !isExpired(decision, nowMs, graceMs) || volume.cuts.isOpen(ino)) {
         isEmpty = false;
         // A directory with something in it is due with that.
         if (isEmptied) options.onKept?.(decision.keptUntilMs + graceMs);
@@ -89,9 +95,11 @@ export async function* findExpired(
       yield {
         parent: directory,
         name,
+        ino,
         path: commitments.pathOf(inode),
         size: inode.size,
         decision,
+        stamp: { since, contentRevision, tier, renewed },
       };
     }
     await options.pause?.();
@@ -101,28 +109,66 @@ export async function* findExpired(
 
 /** Takes the names away; what they stood for goes with the next sweep. @returns How many. */
 export async function removeExpired(volume: Volume, options: LiveExpiryOptions): Promise<number> {
-  let batch: ExpiredFile[] = [];
-  let removed = 0;
-  const { generation } = volume.state.promises;
-  const commit = (): void => {
-    // What was held, renewed or written meanwhile is looked at again by the next sweep.
-    const isCurrent = volume.state.promises.generation === generation;
-    const names = isCurrent ? batch : [];
-    const events = names.map(({ parent, name }) => ({ kind: 'unlink', parent, name }) as const);
-    for (const { parent, name } of names) {
-      const dentry = volume.state.findDentry(parent, name);
-      if (dentry !== undefined) volume.cuts.beforeRemoval(dentry.ino, 'unlinked');
-    }
-    if (events.length > 0) {
-      volume.commit({ kind: 'batch', events }, { ...SYSTEM_CALLER, actor: SYSTEM_ACTOR });
-    }
-    removed += events.length;
-    batch = [];
-  };
-  for await (const file of findExpired(volume, options)) {
-    batch.push(file);
-    if (batch.length >= BATCH_NAMES) commit();
-  }
-  commit();
-  return removed;
+  const removal = new LiveRemoval(volume);
+  for await (const file of findExpired(volume, options)) removal.add(file);
+  removal.commit();
+  return removal.count;
 }
+
+/** INVARIANT: what is removed is still what was decided about, in the turn in which it is removed. */
+class LiveRemoval {
+  readonly #volume: Volume;
+  readonly #generation: number;
+  readonly #renewed: Time | undefined;
+  /** Of which this has taken another name. */
+  readonly #touched = new Set<Ino>();
+  #batch: ExpiredFile[] = [];
+  count = 0;
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+    this.#generation = volume.state.promises.generation;
+    this.#renewed = volume.state.findInode(ROOT_INO)?.renewed;
+  }
+
+  add(file: ExpiredFile): void {
+    this.#batch.push(file);
+    if (this.#batch.length >= BATCH_NAMES) this.commit();
+  }
+
+  commit(): void {
+    const { state, cuts } = this.#volume;
+    const batch = this.#batch;
+    this.#batch = [];
+    // What was held, renewed or written meanwhile is looked at again by the next sweep.
+    if (state.promises.generation !== this.#generation) return;
+    if (!isSameTime(state.findInode(ROOT_INO)?.renewed, this.#renewed)) return;
+    const events: UnlinkEvent[] = [];
+    const emptied = new Map<Ino, number>();
+    for (const file of batch) {
+      const { parent, name, ino } = file;
+      if (!this.#isStillDue(file, emptied.get(ino) ?? 0)) continue;
+      emptied.set(parent, (emptied.get(parent) ?? 0) + 1);
+      this.#touched.add(ino);
+      cuts.beforeRemoval(ino, 'unlinked');
+      events.push({ kind: 'unlink', parent, name });
+    }
+    if (events.length === 0) return;
+    this.#volume.commit({ kind: 'batch', events }, { ...SYSTEM_CALLER, actor: SYSTEM_ACTOR });
+    this.count += events.length;
+  }
+
+  /** @param going How many of its names go in the same event, if it is a directory. */
+  #isStillDue({ parent, name, ino, stamp }: ExpiredFile, going: number): boolean {
+    const { state, cuts } = this.#volume;
+    const inode = state.findInode(ino);
+    if (inode === undefined || state.findDentry(parent, name)?.ino !== ino) return false;
+    if (inode.tier !== stamp.tier || !isSameTime(inode.renewed, stamp.renewed)) return false;
+    if (isDirectory(inode.mode)) return inode.size === going;
+    if (cuts.isOpen(ino) || inode.contentRevision !== stamp.contentRevision) return false;
+    return inode.since === stamp.since || this.#touched.has(ino);
+  }
+}
+
+const isSameTime = (a: Time | undefined, b: Time | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && compareTime(a, b) === 0);

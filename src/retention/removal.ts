@@ -79,8 +79,7 @@ export async function planRemoval(
       states: life.states
         .filter(
           ({ inode, to }) =>
-            forgotten.has(to) ||
-            (gone.has(inode.contentRevision) && inode.size > 0 && !inode.isGone),
+            forgotten.has(to) || (gone.has(inode.contentRevision) && !inode.isGone),
         )
         .map(({ to }) => ({ to, isForgotten: forgotten.has(to) })),
       losesFirst: life.states[0] !== undefined && forgotten.has(life.states[0].to),

@@ -9,10 +9,10 @@
  * - A sweep that would remove too much at once is refused until somebody confirms it.
  */
 
-import { SYSTEM_ACTOR } from '../shared/brands.ts';
+import { ROOT_INO, SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { ActorId, Ino, Revision } from '../shared/brands.ts';
 import { isDirectory } from '../shared/mode.ts';
-import { timeToMs } from '../shared/time.ts';
+import { compareTime } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import { dentryHistoryDirKey, inodeKey, prefixEnd, Space } from '../index/keys.ts';
 import { EntryCursor, spaceRange } from '../index/entry-cursor.ts';
@@ -21,6 +21,7 @@ import type { InodeRecord } from '../index/records.ts';
 import type { PurgedInode, PurgedName } from '../volume/promise-events.ts';
 import type { Volume } from '../volume/volume.ts';
 import type { VolumeHistory } from '../history/volume-history.ts';
+import type { Life } from './content-intervals.ts';
 import { Examiner } from './examiner.ts';
 import type { Finding } from './examiner.ts';
 import { findHorizon } from './horizon.ts';
@@ -59,6 +60,8 @@ export class Sweep {
   readonly #options: SweepOptions;
   readonly #examiner: Examiner;
   readonly #generation: number;
+  /** When the session was last renewed, if ever. */
+  readonly #renewed: Time | undefined;
   readonly horizon: Revision;
   readonly #horizonTime: Time;
   readonly totals: SweepTotals = {
@@ -81,6 +84,7 @@ export class Sweep {
     this.#options = options;
     this.#examiner = new Examiner(volume, { ...options, horizon });
     this.#generation = volume.state.promises.generation;
+    this.#renewed = volume.state.findInode(ROOT_INO)?.renewed;
     this.horizon = horizon;
     this.#horizonTime = horizonTime;
   }
@@ -208,14 +212,17 @@ export class Sweep {
   }
 
   /** Nobody reads it, has it open, has brought it back, or has asked to keep it since the survey. */
-  #isStillDue({ life, verdict }: Finding, { purged }: Removal): boolean {
+  #isStillDue({ life, path, verdict }: Finding, { purged }: Removal): boolean {
     const { state, pins, cuts } = this.#volume;
     if (state.promises.generation !== this.#generation) return false;
+    if (!isSameTime(state.findInode(ROOT_INO)?.renewed, this.#renewed)) return false;
     const inode = state.findInode(life.inode.ino);
     if (inode === undefined || inode.tier !== life.inode.tier) return false;
-    if (inode.renewed !== life.inode.renewed && !isSameTime(inode, life.inode)) return false;
-    for (const { start, end } of verdict.removed) {
-      if (pins.hasBetween(start, end as Revision)) return false;
+    if (!isSameTime(inode.renewed, life.inode.renewed)) return false;
+    // Where it has gone to it may be promised more, or be held.
+    if (this.#examiner.commitments.pathOf(inode) !== path) return false;
+    for (const { since, to } of revisionsOf(life, verdict)) {
+      if (pins.hasBetween(since, to)) return false;
     }
     if (life.removed === undefined) return true;
     // What has no name now must still be what it was, down to its last state.
@@ -248,13 +255,14 @@ export class Sweep {
     const { index } = this.#volume;
     const pins = this.#examiner.commitments.treePins.map(({ revision }) => revision);
     const cursor = new EntryCursor(index, spaceRange(Space.DENTRY_HISTORY));
-    let names: PurgedName[] = [];
+    let due: (PurgedName & { readonly since: Revision })[] = [];
     const commit = async (): Promise<void> => {
-      if (names.length > 0 && this.#volume.state.promises.generation === this.#generation) {
-        this.totals.names += names.length;
-        this.#purge({ inodes: [], names }, options);
-      }
-      names = [];
+      const { state, pins: read } = this.#volume;
+      const isCurrent = state.promises.generation === this.#generation;
+      const names = isCurrent ? due.filter(({ since, to }) => !read.hasBetween(since, to)) : [];
+      this.totals.names += names.length;
+      if (names.length > 0) this.#purge({ inodes: [], names }, options);
+      due = [];
       await this.#options.pause?.();
     };
     try {
@@ -266,8 +274,8 @@ export class Sweep {
         if (to <= this.horizon && !isPinned && index.get(inodeKey(ino)) === undefined) {
           const parent = key.readUIntBE(1, 6) as Ino;
           const name = key.toString('latin1', 1 + 6, key.length - 7);
-          names.push({ parent, name: name as PurgedName['name'], to });
-          if (names.length >= BATCH_KEYS) await commit();
+          due.push({ parent, name: name as PurgedName['name'], since, to });
+          if (due.length >= BATCH_KEYS) await commit();
         }
         if (!cursor.step()) await cursor.fill();
       }
@@ -281,5 +289,20 @@ export class Sweep {
 const countKeys = ({ versions, states, regions }: PurgedInode): number =>
   versions.length + states.length + regions.length;
 
-const isSameTime = (a: InodeRecord, b: InodeRecord): boolean =>
-  a.renewed !== undefined && b.renewed !== undefined && timeToMs(a.renewed) === timeToMs(b.renewed);
+/** The revisions of which something goes: from one, up to before another. */
+function revisionsOf(
+  { inode, states }: Life,
+  { removed, isForgotten, forgottenStates }: Verdict,
+): { readonly since: Revision; readonly to: Revision }[] {
+  if (isForgotten) return [{ since: inode.born, to: Infinity as Revision }];
+  const gone = new Set(forgottenStates);
+  const forgotten = states.filter(({ to }) => gone.has(to));
+  const ranges = forgotten.map(({ inode: { since }, to }) => ({ since, to }));
+  // How it was made goes with its first state.
+  const first = ranges[0];
+  if (first !== undefined && first.to === states[0]?.to) first.since = inode.born;
+  return [...ranges, ...removed.map(({ start, end }) => ({ since: start, to: end as Revision }))];
+}
+
+const isSameTime = (a: Time | undefined, b: Time | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && compareTime(a, b) === 0);

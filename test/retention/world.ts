@@ -224,6 +224,14 @@ export class World {
     }
   }
 
+  /** The whole tree at a revision that somebody reads, with all its content. */
+  async compareMomentAsItWas(revision: number): Promise<void> {
+    for (const thing of this.chronicle.things.values()) {
+      for (const held of thing.held) held.isGone = false;
+    }
+    await this.compareMoments([revision]);
+  }
+
   /** The whole tree at some revisions, all of which are promised. */
   async compareMoments(revisions: Iterable<number>): Promise<void> {
     for (const revision of new Set(revisions)) {
