@@ -143,13 +143,13 @@ test('a moment between two that are kept is not told as something else', async (
     {
       name: 'h',
       reason: 'law',
-      target: { ino, revision: volume.state.revision, path: 'f' } as never,
+      target: { ino, revision: volume.state.revision, path: 'f' },
     },
     ACTOR,
   );
   world.pass(1000);
   desk.save('f', 'thinned');
-  const thinned = volume.state.revision as Revision;
+  const thinned = volume.state.revision;
   world.pass(1000);
   desk.save('f', 'newest');
   for (let i = 0; i < 2; i++) {
@@ -167,7 +167,7 @@ test('what is gone does not come back as zeros: undelete and rollback refuse', a
   const { desk, volume } = world;
   desk.mkdir('node_modules');
   const ino = desk.save('node_modules/f', 'content');
-  const at = volume.state.revision as Revision;
+  const at = volume.state.revision;
   desk.rm('node_modules/f');
   world.pass(3 * DAY_MS);
   await world.sweep();
@@ -186,7 +186,7 @@ test('a tree is not rolled back to a moment of which names are forgotten', async
   const { desk, volume } = world;
   desk.save('f', 'content');
   desk.save('g', 'content');
-  const at = volume.state.revision as Revision;
+  const at = volume.state.revision;
   desk.rm('f');
   for (let i = 0; i < 3; i++) {
     world.pass(50 * DAY_MS);

@@ -105,10 +105,6 @@ export function promiseOf(
   path: readonly string[],
   tiers: { readonly own: Tier | undefined; readonly session: Tier },
 ): Promised {
-  const tell = (tier: Tier, rule: string, rungs: Rungs, makesVersions: boolean): Promised => {
-    const key = [tier, rule, makesVersions, ...Object.values(rungs).map(String)].join(' ');
-    return { key, rungs, makesVersions };
-  };
   const { own, session } = tiers;
   if (own !== undefined) return tell(own, '', policy.tiers[own], true);
   const { live } = policy.tiers[session];
@@ -123,4 +119,9 @@ export function promiseOf(
   }
   if (dir !== undefined) return tell(session, dir.name, only(dir.allMs), true);
   return tell(session, '', policy.tiers[session], true);
+}
+
+function tell(tier: Tier, rule: string, rungs: Rungs, makesVersions: boolean): Promised {
+  const key = [tier, rule, makesVersions, ...Object.values(rungs).map(String)].join(' ');
+  return { key, rungs, makesVersions };
 }

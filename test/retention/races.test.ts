@@ -23,7 +23,7 @@ afterEach(() => void vi.useRealTimers());
 async function sweepWith(world: World, meanwhile: () => unknown): Promise<void> {
   const { volume, desk, nowMs } = world;
   const sweep = await Sweep.begin(volume, desk.history, { nowMs, sessionEndedMs: undefined });
-  const { flushed } = volume;
+  const flushed = volume.flushed.bind(volume);
   let isDone = false;
   // A sweep writes the index out before each removal, and checks again after that.
   volume.flushed = async () => {
@@ -31,7 +31,7 @@ async function sweepWith(world: World, meanwhile: () => unknown): Promise<void> 
       isDone = true;
       await meanwhile();
     }
-    await flushed.call(volume);
+    await flushed();
   };
   await sweep.apply({});
   volume.flushed = flushed;
@@ -79,7 +79,7 @@ test('content that comes and goes while a sweep runs is not taken for what is du
   const { world, ino } = await withOldVersion();
   const { desk, volume, nowMs } = world;
   const sweep = await Sweep.begin(volume, desk.history, { nowMs, sessionEndedMs: undefined });
-  const { scan } = volume.index;
+  const scan = volume.index.scan.bind(volume.index);
   const seen: number[] = [];
   // Between what a survey says of the file and where its pieces are looked up.
   volume.index.scan = async function* scanLater(options) {
@@ -90,7 +90,7 @@ test('content that comes and goes while a sweep runs is not taken for what is du
       }
       await volume.flushed();
     }
-    yield* scan.call(volume.index, options);
+    yield* scan(options);
   };
   await sweep.apply({});
   volume.index.scan = scan;
@@ -167,9 +167,9 @@ test('a reader in a loop sees right bytes or that they were removed', async () =
   desk.save('big', 'small');
   world.pass(40 * DAY_MS);
   const outcomes = new Set<string>();
-  let isOver = false;
+  const stop = new AbortController();
   const read = async (): Promise<void> => {
-    for (let offset = 0; !isOver; offset = (offset + 700_000) % 2_900_000) {
+    for (let offset = 0; !stop.signal.aborted; offset = (offset + 700_000) % 2_900_000) {
       const part = await desk.history
         .read(ino, at, offset, 100_000)
         .catch((error: unknown) => error);
@@ -192,7 +192,7 @@ test('a reader in a loop sees right bytes or that they were removed', async () =
     await sweep.apply({});
   }
   for (let i = 0; i < 60; i++) await new Promise((resolve) => setImmediate(resolve));
-  isOver = true;
+  stop.abort();
   await reading;
   expect([...outcomes].toSorted()).toEqual([`errno ${Errno.ENODATA}`, 'right']);
 });
