@@ -34,6 +34,8 @@ export class InodeRecord {
   cutRevision = 0 as Revision;
   /** Size of the newest version. */
   cutSize = 0;
+  /** The newest version: other than cutRevision if what was written since was the same. */
+  versionRevision = 0 as Revision;
   /** Of a directory: where it is; of a file: where it was made or last moved to. */
   parent: Ino;
   name: Name;
@@ -45,6 +47,8 @@ export class InodeRecord {
   isGone = false;
   /** A rollback gave it the content that it has: what it had before is not thinned. */
   isRestored = false;
+  /** It was written anew, and is what the newest version holds: that is not superseded by it. */
+  isUnchanged = false;
   /** How it was made is not known any more: retention has removed its first state. */
   isFirstForgotten = false;
   /** When somebody last asked to keep it for longer, if ever. */
@@ -90,6 +94,8 @@ const Flag = {
   RENEWED: 512,
   FIRST_FORGOTTEN: 1024,
   RESTORED: 2048,
+  UNCHANGED: 4096,
+  VERSION: 8192,
 };
 
 const scratch = new ByteWriter(1 << 16);
@@ -107,6 +113,8 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive:
     (inode.tier === 0 ? 0 : Flag.TIER) |
     (inode.isGone ? Flag.GONE : 0) |
     (inode.isRestored ? Flag.RESTORED : 0) |
+    (inode.isUnchanged ? Flag.UNCHANGED : 0) |
+    (namesVersion(inode, isLive) ? Flag.VERSION : 0) |
     (isLive && inode.renewed !== undefined ? Flag.RENEWED : 0) |
     (isLive && inode.isFirstForgotten ? Flag.FIRST_FORGOTTEN : 0);
   writer.u16(flags).u32(inode.mode).u32(inode.nlink).u32(inode.uid).u32(inode.gid).u32(inode.rdev);
@@ -121,6 +129,7 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive:
     for (const [name, value] of inode.xattrs) writer.string(name).blob(value);
   }
   if (flags & Flag.TIER) writer.u8(inode.tier);
+  if (flags & Flag.VERSION) writer.u48(inode.versionRevision);
   writer.u48(inode.parent).string(inode.name);
   if (!isLive) return;
   if (inode.renewed !== undefined) writer.time(inode.renewed);
@@ -128,6 +137,9 @@ export function encodeInodeState(writer: ByteWriter, inode: InodeRecord, isLive:
   if (flags & Flag.LEAVES) inode.leaves.encode(writer);
   if (inode.inline !== undefined) encodeExtents(writer, inode.inline, 0);
 }
+
+const namesVersion = (inode: InodeRecord, isLive: boolean): boolean =>
+  inode.isUnchanged || (isLive && inode.versionRevision !== inode.cutRevision);
 
 /** @returns A view into a shared buffer, valid until the next call of an encoder here. */
 export function encodeInode(inode: InodeRecord): Buffer {
@@ -175,13 +187,16 @@ export function decodeInode(ino: Ino, value: Uint8Array, isLive = true): InodeRe
   }
   inode.isGone = (flags & Flag.GONE) !== 0;
   inode.isRestored = (flags & Flag.RESTORED) !== 0;
+  inode.isUnchanged = (flags & Flag.UNCHANGED) !== 0;
   if (flags & Flag.TIER) inode.tier = reader.u8();
+  if (flags & Flag.VERSION) inode.versionRevision = reader.u48() as Revision;
   inode.parent = reader.u48() as Ino;
   inode.name = reader.string() as Name;
   if (!isLive) return inode;
   if (flags & Flag.RENEWED) inode.renewed = reader.time();
   inode.isFirstForgotten = (flags & Flag.FIRST_FORGOTTEN) !== 0;
   inode.cutRevision = reader.u48() as Revision;
+  if (!(flags & Flag.VERSION)) inode.versionRevision = inode.cutRevision;
   inode.cutSize = reader.i53();
   inode.extentEnd = reader.i53();
   if (flags & Flag.LEAVES) inode.leaves = RunSet.decode(reader);

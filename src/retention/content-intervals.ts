@@ -25,10 +25,15 @@ export interface Interval {
   readonly start: Revision;
   /** The first revision that is not in it; Infinity while it lasts. */
   readonly end: Revision | number;
-  /** When it ended, in milliseconds since 1970; undefined while it is what a live file holds. */
+  /** When its content ended, in milliseconds since 1970; undefined while it is what a live file holds. */
   readonly endedMs: number | undefined;
-  /** It ended with a removal, by being replaced, or with a rollback. */
+  /** That was a removal, by being replaced, or a rollback. */
   readonly isProtected: boolean;
+  /**
+   * The same content was written once more, without another version: it ended when that did. From a state
+   * that says so up to the end.
+   */
+  readonly again: { readonly since: Revision; readonly end: Revision | number } | undefined;
   /** Bytes that it was long. */
   readonly size: number;
   /** Retention has removed it before. */
@@ -52,6 +57,8 @@ interface Stretch {
   readonly size: number;
   readonly isGone: boolean;
   readonly isRestored: boolean;
+  /** The version that holds the same, and the first state in it that says so. */
+  same: { readonly version: Revision; readonly since: Revision } | undefined;
   /** Of the first state in it: when that began. */
   readonly startedMs: number;
 }
@@ -107,9 +114,16 @@ function cutUp(
 ): Interval[] {
   const stretches: Stretch[] = [];
   for (const state of [...past.states.map((each) => each.inode), inode]) {
-    if (stretches.at(-1)?.start === state.contentRevision) continue;
+    const { versionRevision: version, since } = state;
+    const same = state.isUnchanged ? { version, since } : undefined;
+    const last = stretches.at(-1);
+    if (last?.start === state.contentRevision) {
+      last.same ??= same;
+      continue;
+    }
     const { contentRevision: start, size, isGone, isRestored, ctime } = state;
-    stretches.push({ start, size, isGone, isRestored, startedMs: timeToMs(ctime) });
+    const startedMs = timeToMs(ctime);
+    stretches.push({ start, size, isGone, isRestored, same, startedMs });
   }
   const intervals: Interval[] = [];
   let at = 0;
@@ -133,10 +147,28 @@ function cutUp(
         ? past.removed.ms
         : (next?.startedMs ?? (inode.nlink > 0 ? undefined : past.removed?.ms)),
       isProtected: isRemoval || next?.isRestored === true,
+      again: undefined,
       size,
       isGone,
       versions: cut,
     });
   }
-  return intervals;
+  return lengthen(intervals, stretches);
+}
+
+/** What is written again as it was is not superseded by that: its clock starts when it is another content. */
+function lengthen(intervals: readonly Interval[], stretches: readonly Stretch[]): Interval[] {
+  const again = new Map<Revision, { readonly by: Interval; readonly since: Revision }>();
+  for (const [at, { same }] of stretches.entries()) {
+    // The last of several counts.
+    if (same !== undefined) again.set(same.version, { by: intervals[at] as Interval, ...same });
+  }
+  if (again.size === 0) return [...intervals];
+  return intervals.map((interval) => {
+    const last = interval.versions.at(-1);
+    const found = last === undefined ? undefined : again.get(last.revision);
+    if (found === undefined) return interval;
+    const { end, endedMs, isProtected } = found.by;
+    return { ...interval, endedMs, isProtected, again: { since: found.since, end } };
+  });
 }

@@ -52,14 +52,15 @@ export class Examiner {
     const { inode } = surveyed;
     const commitments = this.commitments;
     const { nowMs, horizon } = this.#options;
+    const renewedMs = commitments.renewedMs(inode);
     return {
       life,
       promisesOf: (version) => commitments.promisesOf(surveyed, version),
       promisesSince: (revision) => commitments.promisesSince(surveyed, revision),
       holds: commitments.holdsOf(inode),
       pins: commitments.pinsOf(inode).filter(({ revision }) => wasNamed(life, revision)),
-      renewedMs: commitments.renewedMs(inode),
-      hasExpiredLive: this.#hasExpiredLive(life),
+      renewedMs,
+      expiredLive: this.#findExpiredLive(life, renewedMs),
       isOpen: inode.nlink === 0 && this.#volume.cuts.isOpen(inode.ino),
       horizon,
       nowMs,
@@ -67,11 +68,22 @@ export class Examiner {
     };
   }
 
-  /** The sweeper itself took the name away, and nobody else does in nobody's name. */
-  #hasExpiredLive({ inode, removed }: Life): boolean {
-    if (this.#options.sessionEndedMs === undefined || removed === undefined) return false;
+  /**
+   * The sweeper itself took the name away.
+   *
+   * In nobody's name, and so does somebody who comes from outside of this namespace of processes; but not
+   * from a session that has ended.
+   */
+  #findExpiredLive(
+    { inode, removed }: Life,
+    renewedMs: number | undefined,
+  ): VerdictInput['expiredLive'] {
+    const { sessionEndedMs } = this.#options;
+    if (sessionEndedMs === undefined || removed === undefined) return undefined;
+    if (removed.ms < sessionEndedMs) return undefined;
     const key = dentryHistoryKey(inode.parent, inode.name, removed.revision);
     const value = this.#volume.index.get(key);
-    return value !== undefined && decodePastDentry(value).removedBy === SYSTEM_ACTOR;
+    if (value === undefined || decodePastDentry(value).removedBy !== SYSTEM_ACTOR) return undefined;
+    return { sinceMs: Math.max(sessionEndedMs, renewedMs ?? -Infinity) };
   }
 }

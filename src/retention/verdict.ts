@@ -30,8 +30,8 @@ export interface VerdictInput {
   readonly holds: readonly Hold[];
   readonly pins: readonly Pin[];
   readonly renewedMs: number | undefined;
-  /** Its session ended, its time as a live file was over, and the sweeper took it away. */
-  readonly hasExpiredLive: boolean;
+  /** Its session ended, its time as a live file was over, and the sweeper took it away: since when that counted. */
+  readonly expiredLive: { readonly sinceMs: number } | undefined;
   readonly isOpen: boolean;
   /** Names and attributes of moments up to it may go. */
   readonly horizon: Revision;
@@ -110,24 +110,32 @@ export function decide(input: VerdictInput): Map<PastVersion, Decision> {
   });
   // Not the last that has versions: when those are gone, the ones before keep their own time.
   const last = life.intervals.at(-1);
-  const isLastExpired = input.hasExpiredLive && life.removed !== undefined;
   return new Map(
     listed.map(({ version, interval }, at) => {
       const decision = decided[at] as Decision;
-      return [version, isLastExpired && interval === last ? expireNow(decision, life) : decision];
+      return [version, interval === last ? expireNow(decision, input) : decision];
     }),
   );
 }
 
-/** The last state of a live file whose time was over: it had its time while it was live. */
-function expireNow(decision: Decision, { removed }: Life): Decision {
-  const untilMs = removed?.ms ?? Infinity;
-  const reasons = decision.reasons.flatMap((reason): Reason[] =>
-    'untilMs' in reason ? [{ ...reason, untilMs }] : [reason],
-  );
-  const isPinned = reasons.some((reason) => !('untilMs' in reason));
-  return { ...decision, keptUntilMs: isPinned ? Infinity : untilMs, reasons };
+/**
+ * The last state of a live file whose time was over: it had its time while it was live.
+ *
+ * Not by a promise that it had elsewhere, and that would have kept it live for longer.
+ */
+function expireNow(decision: Decision, { life, expiredLive }: VerdictInput): Decision {
+  if (expiredLive === undefined || life.removed === undefined) return decision;
+  const { ms } = life.removed;
+  const reasons = decision.reasons
+    .map((reason): Reason => {
+      const isOver = 'untilMs' in reason && expiredLive.sinceMs + reason.promise.ladder.live <= ms;
+      return isOver ? { ...reason, untilMs: ms } : reason;
+    })
+    .toSorted((a, b) => (endOf(a) === endOf(b) ? 0 : endOf(b) - endOf(a)));
+  return { ...decision, keptUntilMs: Math.max(...reasons.map(endOf)), reasons };
 }
+
+const endOf = (reason: Reason): number => ('untilMs' in reason ? reason.untilMs : Infinity);
 
 function isVersionDue(
   { nowMs, graceMs }: VerdictInput,
@@ -148,7 +156,7 @@ function isContentDue(input: VerdictInput, interval: Interval): boolean {
   if (life.removed !== undefined) {
     const isLast = interval.end >= life.removed.revision;
     if (isLast && input.isOpen) return false;
-    if (isLast && input.hasExpiredLive) return true;
+    if (isLast && input.expiredLive !== undefined) return true;
   }
   // A moment of the last hours shows every content, also what was in no version.
   const all = Math.max(
@@ -172,12 +180,18 @@ function listForgottenStates(input: VerdictInput, kept: readonly Interval[]): Re
   const { life, pins, horizon, holds } = input;
   if (holds.length > 0) return [];
   const needed = new Set<number>();
-  for (const { start, end, versions } of kept) {
+  for (const { start, end, again, versions } of kept) {
     if (versions.length === 0) continue;
     // Its first state tells the content, the one after its end when that was superseded.
     needed.add(start).add(end);
+    if (again !== undefined) needed.add(again.since).add(again.end);
   }
+  // Ascending, as versions are; and as many as there are states, where a file is saved all the time.
   const cut = kept.flatMap(({ versions }) => versions.map(({ revision }) => revision));
+  const hasCutIn = (from: Revision, to: Revision): boolean => {
+    const first = cut[findFrom(cut, from)];
+    return first !== undefined && first < to;
+  };
   const first = life.states[0]?.inode;
   if (first !== undefined) {
     // What the inode was as it was made follows from the first state: see AsOf.findNode.
@@ -187,10 +201,22 @@ function listForgottenStates(input: VerdictInput, kept: readonly Interval[]): Re
   return life.states
     .filter(({ inode, to }) => {
       if (to > horizon || needed.has(inode.since)) return false;
-      const contains = (revision: number): boolean => revision >= inode.since && revision < to;
-      return !cut.some(contains) && !pins.some(({ revision }) => contains(revision));
+      if (hasCutIn(inode.since, to)) return false;
+      return !pins.some(({ revision }) => revision >= inode.since && revision < to);
     })
     .map(({ to }) => to);
+}
+
+/** The place of the first number that is not below another; they ascend. */
+function findFrom(numbers: readonly number[], least: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] as number) < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** True if a revision is one in which the interval lasted. */

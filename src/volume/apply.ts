@@ -171,6 +171,7 @@ export function applyEvent(
     case 'unchanged': {
       const inode = getInode(state, event.ino);
       inode.cutRevision = at.revision;
+      inode.isUnchanged = true;
       state.markDirty(inode);
       state.dirtyFiles.delete(event.ino);
       return;
@@ -374,6 +375,7 @@ function applyCut(state: State, at: Moment, event: CutEvent): void {
   });
   state.index.put(versionKey(event.ino, at.revision), value);
   inode.cutRevision = at.revision;
+  inode.versionRevision = at.revision;
   inode.cutSize = inode.size;
   state.versions += 1;
   state.markDirty(inode);
@@ -435,6 +437,7 @@ function touchContent(state: State, inode: InodeRecord, at: Moment, isWrite = fa
   // Whoever brings a removed file back gives it content that is kept.
   inode.isGone = false;
   inode.isRestored = false;
+  inode.isUnchanged = false;
   inode.contentRevision = at.revision;
   inode.mtime = at.time;
   inode.ctime = at.time;

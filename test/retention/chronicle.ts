@@ -24,6 +24,8 @@ export interface Held {
   readonly ms: number;
   readonly bytes: Buffer;
   readonly isRollback: boolean;
+  /** The version that it is the same as, if it was written anew and made none. */
+  sameAs: number | undefined;
   /** The oracle has let it go. */
   isGone: boolean;
 }
@@ -87,6 +89,7 @@ export const tierAt = (tier: number): Tier | undefined => TIERS[tier - 1];
 export class Chronicle {
   readonly things = new Map<Ino, Thing>();
   readonly names: Named[] = [];
+  readonly #namesByIno = new Map<Ino, Named[]>();
   readonly live = new Map<string, Named>();
   readonly epochs: Epoch[] = [];
   readonly checkpoints = new Map<string, number>();
@@ -157,6 +160,11 @@ export class Chronicle {
     return [...found.values()];
   }
 
+  /** Every name that a thing has or had. */
+  namesOf(ino: Ino): readonly Named[] {
+    return this.#namesByIno.get(ino) ?? [];
+  }
+
   /** What each name stood for at a revision. */
   treeAt(revision: number): Map<Ino, Map<Name, Ino>> {
     const tree = new Map<Ino, Map<Name, Ino>>();
@@ -184,7 +192,8 @@ export class Chronicle {
         if (thing.isFile) {
           const bytes = Buffer.alloc(0);
           const { revision, ms } = at;
-          thing.held.push({ revision, ms, bytes, isRollback: false, isGone: false });
+          const sameAs = undefined;
+          thing.held.push({ revision, ms, bytes, isRollback: false, sameAs, isGone: false });
         }
         this.#touched.add(ino);
         if (parent !== 0) this.#name(parent, name, ino, at);
@@ -234,9 +243,13 @@ export class Chronicle {
         thing.cutRevision = at.revision;
         return;
       }
-      case 'unchanged':
-        this.get(event.ino).cutRevision = at.revision;
+      case 'unchanged': {
+        const thing = this.get(event.ino);
+        thing.cutRevision = at.revision;
+        const last = thing.held.at(-1);
+        if (last !== undefined) last.sameAs = thing.cuts.at(-1)?.revision;
         return;
+      }
       case 'tier':
         this.#setTier(this.get(event.ino), event.tier, at.revision);
         this.#touched.add(event.ino);
@@ -335,6 +348,7 @@ export class Chronicle {
   #name(parent: Ino, name: Name, ino: Ino, at: { revision: number }): void {
     const named = { parent, name, ino, since: at.revision, to: Infinity, by: -1 };
     this.names.push(named);
+    this.#namesByIno.set(ino, [...this.namesOf(ino), named]);
     this.live.set(`${parent}/${name}`, named);
     this.#touched.add(ino);
     this.#touched.add(parent);
@@ -359,7 +373,8 @@ export class Chronicle {
         readFile(volume, ino, 0, bytes);
         // What lived for no revision never was.
         if (thing.held.at(-1)?.revision === at.revision) thing.held.pop();
-        thing.held.push({ revision: at.revision, ms: at.ms, bytes, isRollback, isGone: false });
+        const { revision, ms } = at;
+        thing.held.push({ revision, ms, bytes, isRollback, sameAs: undefined, isGone: false });
       }
       thing.attributes.push({ revision: at.revision, told: describeAttributes(inode) });
     }

@@ -38,7 +38,18 @@ export class Oracle {
     return this.chronicle.epochs.at(-1)?.policy.graceMs ?? 0;
   }
 
-  spansOf({ held, removed, cuts }: Thing): Span[] {
+  spansOf(thing: Thing): Span[] {
+    const spans = this.#stretchesOf(thing);
+    return spans.map((span) => {
+      // What is written again as it was is not superseded by that.
+      const last = span.cuts.at(-1)?.revision;
+      const again = spans.findLast(({ held }) => last !== undefined && held.sameAs === last);
+      if (again === undefined) return span;
+      return { ...span, endMs: again.endMs, isProtected: again.isProtected };
+    });
+  }
+
+  #stretchesOf({ held, removed, cuts }: Thing): Span[] {
     return held.map((content, at) => {
       const next = held[at + 1];
       const start = content.revision;
@@ -62,7 +73,7 @@ export class Oracle {
   /** Lets go of what a sweep on that day has to remove. */
   sweep(day: Day): void {
     for (const thing of this.chronicle.things.values()) {
-      if (!thing.isFile) continue;
+      if (!thing.isFile || thing.held.every(({ isGone }) => isGone)) continue;
       for (const span of this.listDue(thing, day)) {
         span.held.isGone = true;
         for (const cut of span.cuts) cut.isGone = true;
@@ -75,6 +86,7 @@ export class Oracle {
     const spans = this.spansOf(thing);
     const untils = this.#untilsOf(thing, spans, day);
     return spans.filter((span) => {
+      if (span.held.isGone) return false;
       const isKept = span.cuts.some((cut) => {
         return !cut.isGone && (untils.get(cut) ?? 0) + this.graceMs > day.nowMs;
       });
@@ -139,7 +151,7 @@ export class Oracle {
     );
     const revisions = [...this.pinned, ...own.map(({ revision }) => revision)];
     // A tree in which it had no name needs nothing of it.
-    const names = this.chronicle.names.filter(({ ino }) => ino === thing.ino);
+    const names = this.chronicle.namesOf(thing.ino);
     return revisions.filter((at) => names.some(({ since, to }) => since <= at && at < to));
   }
 
@@ -159,12 +171,22 @@ export class Oracle {
   }
 
   /** The sweeper itself took the last name. */
-  #isExpiredLive({ removed, place }: Thing, { sessionEndedMs }: Day): boolean {
+  #isExpiredLive({ ino, removed, place }: Thing, { sessionEndedMs }: Day): boolean {
     if (sessionEndedMs === undefined || removed === undefined || removed.actor !== 0) return false;
-    return this.chronicle.names.some(
-      ({ parent, name, to }) =>
-        parent === place.parent && name === place.name && to === removed.revision,
-    );
+    if (removed.ms < sessionEndedMs) return false;
+    return this.chronicle
+      .namesOf(ino)
+      .some(
+        ({ parent, name, to }) =>
+          parent === place.parent && name === place.name && to === removed.revision,
+      );
+  }
+
+  /** It had its time while it was live: all that a promise gave to live files. */
+  #isOverLive(thing: Thing, { rungs }: Promised, day: Day): boolean {
+    if (!this.#isExpiredLive(thing, day)) return false;
+    const startMs = Math.max(day.sessionEndedMs ?? Infinity, this.#renewedMs(thing));
+    return startMs + rungs.live <= (thing.removed?.ms ?? -Infinity);
   }
 
   #isContentDue(thing: Thing, span: Span, day: Day): boolean {
@@ -190,6 +212,7 @@ export class Oracle {
     const there = spans.flatMap((span) =>
       span.cuts.filter((cut) => !cut.isGone).map((cut) => ({ cut, span })),
     );
+    const last = spans.at(-1);
     const untils = new Map<Cut, number>();
     const extend = (cut: Cut, ms: number): void => {
       untils.set(cut, Math.max(untils.get(cut) ?? -Infinity, ms));
@@ -206,7 +229,8 @@ export class Oracle {
           span.isProtected || isLastOf(HOUR_MS) ? hourly : 0,
           span.isProtected || isLastOf(DAY_MS) ? daily : 0,
         );
-        extend(cut, Math.max(span.endMs, this.#renewedMs(thing)) + kept);
+        const untilMs = Math.max(span.endMs, this.#renewedMs(thing)) + kept;
+        extend(cut, span === last && this.#isOverLive(thing, promised, day) ? span.endMs : untilMs);
       }
       if (!isLive) continue;
       // The newest n are those of this promise, and the very newest whatever it was promised.
@@ -216,12 +240,8 @@ export class Oracle {
         extend(cut, Infinity);
       }
     }
-    const last = spans.at(-1);
     for (const { cut, span } of there) {
       if (span.endMs === undefined) extend(cut, Infinity);
-      else if (span === last && this.#isExpiredLive(thing, day)) {
-        untils.set(cut, thing.removed?.ms ?? Infinity);
-      }
       const isIn = (revision: number): boolean => revision >= span.start && revision < span.end;
       if (this.isHeld(thing) || this.pinsOf(thing).some(isIn)) extend(cut, Infinity);
     }
@@ -239,8 +259,8 @@ export class Oracle {
     for (const member of there) {
       const { revision, promised } = member.cut;
       const all = [promised, ...this.chronicle.promisedSince(thing, revision)];
-      for (const key of new Set(all.map((each) => each.key))) {
-        const known = byKey.get(key) ?? (all.find((each) => each.key === key) as Promised);
+      for (const [key, own] of new Map(all.map((each) => [each.key, each]))) {
+        const known = byKey.get(key) ?? own;
         byKey.set(key, known);
         groups.set(known, [...(groups.get(known) ?? []), member]);
       }
