@@ -30,6 +30,13 @@ export class Commitments {
   }[] = [];
   readonly #pins: Pin[] = [];
   readonly #above = new Map<Ino, readonly Ino[]>();
+  /** What is promised of the inode that was asked for last, from a revision on. */
+  #latest:
+    | (Pick<SurveyedInode, 'inode' | 'tiers'> & {
+        readonly from: number;
+        readonly promises: PromiseDefinition[];
+      })
+    | undefined;
 
   constructor(volume: Volume) {
     this.#volume = volume;
@@ -59,6 +66,10 @@ export class Commitments {
     revision: Revision,
   ): PromiseDefinition[] {
     const { promiser } = this.#volume;
+    const latest = this.#latest;
+    // Asked for each content and each version of a file, of which there may be many.
+    if (latest?.inode === inode && latest.tiers === tiers && revision >= latest.from)
+      return latest.promises;
     const place = promiser.locate(inode);
     const had = new Set([inode.tier]);
     for (const { tier, to } of tiers) if (to > revision) had.add(tier);
@@ -67,6 +78,9 @@ export class Commitments {
       if (to <= revision) continue;
       for (const tier of had) promises.add(rules.resolve(place, tierOf(tier), sessionTier));
     }
+    const ends = [...tiers, ...promiser.epochs].map(({ to }) => to).filter(Number.isFinite);
+    const from = Math.max(0, ...ends);
+    if (revision >= from) this.#latest = { inode, tiers, from, promises: [...promises] };
     return [...promises];
   }
 

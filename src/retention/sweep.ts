@@ -27,12 +27,14 @@ import type { Finding } from './examiner.ts';
 import { findHorizon } from './horizon.ts';
 import { surveyInodes } from './inode-survey.ts';
 import { planRemoval, removesAnything } from './removal.ts';
+import { countKeys, splitRemoval } from './removal-parts.ts';
 import type { Removal } from './removal.ts';
 import type { Verdict } from './verdict.ts';
 
 /** So much is removed in one event: a few milliseconds of the thread that serves. */
 const BATCH_INODES = 64;
-const BATCH_KEYS = 2000;
+const BATCH_KEYS = 500;
+const BATCH_NAMES = 2000;
 /** A sweep of fewer versions is never refused: a share of little means nothing. */
 const HARMLESS_VERSIONS = 1000;
 
@@ -60,6 +62,8 @@ export class Sweep {
   readonly #options: SweepOptions;
   readonly #examiner: Examiner;
   readonly #generation: number;
+  /** Those that were not due any more when they were to be removed. */
+  readonly #leftOut = new Set<Ino>();
   /** When the session was last renewed, if ever. */
   readonly #renewed: Time | undefined;
   readonly horizon: Revision;
@@ -159,9 +163,13 @@ export class Sweep {
       const subject = { life, verdict, path, tiers: surveyed.tiers };
       const removal = await planRemoval(this.#volume.index, subject);
       this.totals.bytes += removal.bytes;
-      batch.push({ finding, removal });
-      keys += countKeys(removal.purged);
-      if (batch.length >= BATCH_INODES || keys >= BATCH_KEYS) await commit();
+      let { bytes } = removal;
+      for (const purged of splitRemoval(removal.purged, BATCH_KEYS)) {
+        batch.push({ finding, removal: { purged, bytes } });
+        bytes = 0;
+        keys += countKeys(purged);
+        if (batch.length >= BATCH_INODES || keys >= BATCH_KEYS) await commit();
+      }
     }
     await commit();
     await this.#purgeNames(options);
@@ -204,7 +212,13 @@ export class Sweep {
     // What is removed is looked up in the index on disk.
     await this.#volume.flushed();
     // From here to the commit nothing else runs.
-    const removals = batch.filter(({ finding, removal }) => this.#isStillDue(finding, removal));
+    const removals = batch.filter(({ finding, removal }) => {
+      const { ino } = removal.purged;
+      // A part is left out with all that come behind it.
+      if (!this.#leftOut.has(ino) && this.#isStillDue(finding, removal)) return true;
+      this.#leftOut.add(ino);
+      return false;
+    });
     if (removals.length === 0) return;
     this.#purge({ inodes: removals.map(({ removal }) => removal.purged), names: [] }, options);
     options.onBatch?.(removals.map(({ removal }) => removal));
@@ -275,7 +289,7 @@ export class Sweep {
           const parent = key.readUIntBE(1, 6) as Ino;
           const name = key.toString('latin1', 1 + 6, key.length - 7);
           due.push({ parent, name: name as PurgedName['name'], since, to });
-          if (due.length >= BATCH_KEYS) await commit();
+          if (due.length >= BATCH_NAMES) await commit();
         }
         if (!cursor.step()) await cursor.fill();
       }
@@ -285,9 +299,6 @@ export class Sweep {
     }
   }
 }
-
-const countKeys = ({ versions, states, regions }: PurgedInode): number =>
-  versions.length + states.length + regions.length;
 
 /** The revisions of which something goes: from one, up to before another. */
 function revisionsOf(
