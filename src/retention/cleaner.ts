@@ -12,6 +12,7 @@
 import { open, stat } from 'node:fs/promises';
 
 import type { SegmentId } from '../shared/brands.ts';
+import { SessfsError } from '../shared/errors.ts';
 import { decodeMapHeader, MAP_HEADER_BYTES } from '../log/map-header.ts';
 import type { SegmentInfo } from '../log/log.ts';
 import type { CollectResult, PackResult } from '../pack/jobs.ts';
@@ -74,8 +75,7 @@ export class Cleaner {
         const alive = liveness.all.get(segment.id);
         if (!(await this.#isWorthIt(segment, cold, alive))) continue;
         options.signal?.throwIfAborted();
-        await this.#packer.pack(segment.id, alive?.bounds ?? [], options.signal);
-        packedSegments += 1;
+        if (await this.#pack(segment.id, alive, options.signal)) packedSegments += 1;
       }
       this.#cleanedDigest = digest;
     }
@@ -83,6 +83,22 @@ export class Cleaner {
     if (packedSegments > 0 || isPurged) await this.#packer.collect(PACK_THRESHOLD, options.signal);
     if ((isPurged && digest !== '') || options.isForced) await index.compact();
     return { packedSegments, storedBytesBefore, storedBytesAfter: log.storedBytes };
+  }
+
+  /** @returns False of one that is damaged: it stays as it is, and the others go on. */
+  async #pack(
+    id: SegmentId,
+    alive: RangeList | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    try {
+      await this.#packer.pack(id, alive?.bounds ?? [], signal);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SessfsError) || error.code !== 'LOG_CORRUPT') throw error;
+      this.#volume.report(`Cannot pack segment ${id}`, error);
+      return false;
+    }
   }
 
   async #isWorthIt(
