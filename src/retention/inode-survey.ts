@@ -31,12 +31,12 @@ export interface PastTier {
 
 /** Space byte and inode: what stands before the revision in the keys of an inode's past. */
 const REVISION_AT = 1 + 6;
-/** Inodes between two pauses. */
-const PAUSE_EVERY = 256;
+/** Entries between two pauses: an inode may have thousands, and each is judged as well. */
+const PAUSE_EVERY = 100;
 
 /**
  * @param options.from The first inode to look at.
- * @param options.pause Awaited every few hundred inodes.
+ * @param options.pause Awaited every few hundred entries.
  * @throws {SessfsError} INDEX_CORRUPT If any of it is damaged.
  */
 export async function* surveyInodes(
@@ -59,10 +59,16 @@ export async function* surveyInodes(
   const tiers = open(Space.TIER_HISTORY);
   try {
     await Promise.all([inodes, states, versions, tiers].map((cursor) => cursor.next()));
-    for (let seen = 1; !inodes.isDone; seen++) {
+    let seen = 0;
+    const count = async (): Promise<void> => {
+      seen += 1;
+      if (seen % PAUSE_EVERY === 0) await options.pause?.();
+    };
+    while (!inodes.isDone) {
       const ino = inoOf(inodes.key);
       const inode = decodeInode(ino, inodes.value);
-      const past = await takeAll(states, ino, (key, value) => ({
+      await count();
+      const past = await takeAll(states, { ino, count }, (key, value) => ({
         inode: decodeInode(ino, value, false),
         to: revisionOf(key),
       }));
@@ -70,16 +76,15 @@ export async function* surveyInodes(
         inode,
         // Those that it was in later are of another time than what was read of it.
         states: past.filter(({ to }) => to <= inode.since),
-        versions: await takeAll(versions, ino, (key, value) => ({
+        versions: await takeAll(versions, { ino, count }, (key, value) => ({
           ...decodeVersion(value),
           revision: revisionOf(key),
         })),
-        tiers: await takeAll(tiers, ino, (key, value) => ({
+        tiers: await takeAll(tiers, { ino, count }, (key, value) => ({
           tier: decodePastTier(value),
           to: revisionOf(key),
         })),
       };
-      if (seen % PAUSE_EVERY === 0) await options.pause?.();
       if (!inodes.step()) await inodes.fill();
     }
   } finally {
@@ -109,12 +114,15 @@ export async function listTiers(index: Index, ino: Ino): Promise<PastTier[]> {
 /** The entries of one inode; those of smaller ones are passed over. */
 async function takeAll<T>(
   cursor: EntryCursor,
-  ino: Ino,
+  { ino, count }: { readonly ino: Ino; readonly count: () => Promise<void> },
   decode: (key: Buffer, value: Buffer) => T,
 ): Promise<T[]> {
   const taken: T[] = [];
   while (!cursor.isDone && inoOf(cursor.key) <= ino) {
-    if (inoOf(cursor.key) === ino) taken.push(decode(cursor.key, cursor.value));
+    if (inoOf(cursor.key) === ino) {
+      taken.push(decode(cursor.key, cursor.value));
+      await count();
+    }
     if (!cursor.step()) await cursor.fill();
   }
   return taken;
