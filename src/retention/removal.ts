@@ -135,8 +135,8 @@ async function measureLast(
   let bytes = 0;
   let least = Infinity;
   const add = (extents: readonly Extent[]): void => {
-    const isKept = (extent: Extent): boolean => isExtentKept(extent, inode.contentRevision, kept);
-    bytes += sumOf(extents.filter((extent) => !isKept(extent)));
+    const going = extents.filter((extent) => !isExtentKept(extent, inode.contentRevision, kept));
+    bytes += sumOf(going);
     for (const { since } of extents) least = Math.min(least, since);
   };
   add(inode.inline ?? []);

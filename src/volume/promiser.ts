@@ -20,6 +20,8 @@ import { SYSTEM_CALLER } from './store.ts';
 
 /** Until a volume is told another one. */
 const DEFAULT_TIER: Tier = 'standard';
+/** The revision after the one that makes a volume: a policy from then on is the only one that there was. */
+const FIRST_CHANGE = 2;
 /** Deeper is no path. */
 const MAX_DEPTH = 4096;
 /** Directories whose path is remembered; then it begins anew. */
@@ -146,17 +148,15 @@ export class Promiser {
 }
 
 function readEpochs(policies: readonly PastPolicy[]): PolicyEpoch[] {
-  if (policies.length === 0) {
-    const rules = new Rules(DEFAULT_POLICY);
-    return [{ policy: DEFAULT_POLICY, rules, sessionTier: DEFAULT_TIER, to: Infinity }];
-  }
-  return policies.map(({ text, sessionTier, to }) => {
+  const epochs = policies.map(({ text, sessionTier, to }): PolicyEpoch => {
     const policy = decodePolicy(text);
-    return {
-      policy,
-      rules: new Rules(policy),
-      sessionTier: tierOf(sessionTier) ?? DEFAULT_TIER,
-      to: to === 0 ? Infinity : to,
-    };
+    const rules = new Rules(policy);
+    const tier = tierOf(sessionTier) ?? DEFAULT_TIER;
+    return { policy, rules, sessionTier: tier, to: to === 0 ? Infinity : to };
   });
+  const first = policies[0]?.since ?? Infinity;
+  if (first <= FIRST_CHANGE) return epochs;
+  // Until it was told another one, the volume promised what it promises by itself.
+  const rules = new Rules(DEFAULT_POLICY);
+  return [{ policy: DEFAULT_POLICY, rules, sessionTier: DEFAULT_TIER, to: first }, ...epochs];
 }

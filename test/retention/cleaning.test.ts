@@ -32,7 +32,7 @@ async function compareLiveness(world: World): Promise<void> {
   expect(tell(all)).toEqual(tell(needed));
 }
 
-const tell = (lists: ReadonlyMap<SegmentId, RangeList>): (readonly [number, number[]])[] =>
+const tell = (lists: ReadonlyMap<SegmentId, RangeList>): (readonly [number, readonly number[]])[] =>
   [...lists].map(([id, list]) => [id, [...list.bounds]] as const).toSorted(([a], [b]) => a - b);
 
 test('after each sweep exactly what is kept is alive', async () => {

@@ -35,10 +35,11 @@ class Disagreement extends Error {
   override readonly name = 'Disagreement';
 }
 
-function agree(what: string, actual: unknown, expected: unknown): void {
+function agree(what: string | (() => string), actual: unknown, expected: unknown): void {
   if (isDeepStrictEqual(actual, expected)) return;
   const [seen, wanted] = [JSON.stringify(actual), JSON.stringify(expected)];
-  throw new Disagreement(`${what}: the volume has ${seen}, the oracle ${wanted}`);
+  const told = typeof what === 'string' ? what : what();
+  throw new Disagreement(`${told}: the volume has ${seen}, the oracle ${wanted}`);
 }
 
 export interface WorldOptions {
@@ -174,6 +175,31 @@ export class World {
     }
   }
 
+  /** A log that was cut at any byte opens, and says the same with and without an index. */
+  async cutLog(random: () => number): Promise<void> {
+    await this.volume.sync();
+    const copy = fs.mkdtempSync(`${this.desk.dir}-cut-`);
+    try {
+      fs.cpSync(join(this.desk.dir, 'log'), join(copy, 'log'), { recursive: true });
+      // What it says was on disk for certain would make damage of this.
+      fs.rmSync(join(copy, 'log', 'synced'), { force: true });
+      const segments = fs.readdirSync(join(copy, 'log')).filter((name) => name.endsWith('.seg'));
+      const last = join(copy, 'log', segments.toSorted().at(-1) ?? '');
+      const { size } = fs.statSync(last);
+      fs.truncateSync(last, size - Math.floor(random() * Math.min(size - 200, 20_000)));
+      const cut = await openCopy(copy, this.desk.clock);
+      const before = await dumpIndex(cut);
+      await cut.close();
+      fs.rmSync(join(copy, 'index'), { recursive: true });
+      const anew = await openCopy(copy, this.desk.clock);
+      const after = await dumpIndex(anew);
+      await anew.close();
+      agree('a log that was cut', [...after], [...before]);
+    } finally {
+      fs.rmSync(copy, { recursive: true });
+    }
+  }
+
   // --- what is compared ---------------------------------------------------------------------------
 
   /** Every version and content that ever was, of all things or some. */
@@ -183,7 +209,7 @@ export class World {
     for (const thing of this.chronicle.things.values()) {
       if (!thing.isFile || !isWanted(thing)) continue;
       const left = thing.cuts.filter((cut) => !cut.isGone).map(({ revision }) => revision);
-      agree(`versions of ${this.#tell(thing)}`, versions.get(thing.ino) ?? [], left);
+      agree(() => `versions of ${this.#tell(thing)}`, versions.get(thing.ino) ?? [], left);
       const last = thing.held.at(-1);
       if (thing.nlink > 0 && last?.isGone === true && last.bytes.length > 0) {
         throw new Disagreement(`${this.#tell(thing)} is live, and what it holds was removed`);
@@ -212,14 +238,16 @@ export class World {
     if (horizon >= span.start && horizon < end) revisions.add(horizon);
     for (const revision of revisions) {
       const read = await this.#read(thing.ino, revision, bytes.length);
-      const what = `r${revision} of ${this.#tell(thing)}, content of r${span.start}`;
+      const what = (): string => `r${revision} of ${this.#tell(thing)}, content of r${span.start}`;
       if (typeof read === 'number') {
         const isNone = read === Errno.ENODATA || read === Errno.ENOENT;
-        if (!isNone || isPromised(revision)) throw new Disagreement(`${what}: errno ${read}`);
+        if (!isNone || isPromised(revision)) throw new Disagreement(`${what()}: errno ${read}`);
       } else if (bytes.length > 0 && isGone) {
-        throw new Disagreement(`${what}: is there and was not promised (${read.length} bytes)`);
+        throw new Disagreement(`${what()}: is there and was not promised (${read.length} bytes)`);
       } else if (!read.equals(bytes)) {
-        throw new Disagreement(`${what}: other bytes, ${tellBytes(read)} for ${tellBytes(bytes)}`);
+        throw new Disagreement(
+          `${what()}: other bytes, ${tellBytes(read)} for ${tellBytes(bytes)}`,
+        );
       }
     }
   }
@@ -268,12 +296,12 @@ export class World {
       const told = thing.attributes.findLast(({ revision }) => revision <= at)?.told;
       if (node === undefined) throw new Disagreement(`${name} at r${at} has no node`);
       if (thing.isDir) await this.#compareDirectory(ino, tree, at);
-      else agree(`${this.#tell(thing)} at r${at}`, describeAttributes(node), told);
+      else agree(() => `${this.#tell(thing)} at r${at}`, describeAttributes(node), told);
       if (!thing.isFile) continue;
       const held = thing.held.findLast(({ revision }) => revision <= at);
       const bytes = held?.bytes ?? Buffer.alloc(0);
       const isGone = held?.isGone === true && bytes.length > 0;
-      agree(`${this.#tell(thing)} at r${at} is gone`, node.isGone, isGone);
+      agree(() => `${this.#tell(thing)} at r${at} is gone`, node.isGone, isGone);
       const read = await this.#read(ino, at, bytes.length);
       const isRight = isGone
         ? read === Errno.ENODATA

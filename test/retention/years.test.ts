@@ -2,7 +2,8 @@
  * Years of work on a volume with real content, with sweeps now and then: at each of them exactly what was
  * promised is there, with its bytes, and the rest says that it was removed.
  *
- * SESSFS_RETENTION_SEED and SESSFS_RETENTION_DAYS repeat or lengthen a run; both are printed.
+ * SESSFS_RETENTION_SEED, SESSFS_RETENTION_DAYS and SESSFS_RETENTION_STEPS (at most, on a day) repeat or
+ * lengthen a run; they are printed.
  */
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -13,13 +14,16 @@ import { Workload } from './workload.ts';
 
 const SEED = Number(process.env['SESSFS_RETENTION_SEED'] ?? 1);
 const DAYS = Number(process.env['SESSFS_RETENTION_DAYS'] ?? 365 * 3);
+const STEPS = Number(process.env['SESSFS_RETENTION_STEPS'] ?? 2);
 
 // What a volume does by itself after a while, it does here when it is told to.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());
 
 test('three years of work: what is promised is there on each day, and nothing else', async () => {
-  console.log(`SESSFS_RETENTION_SEED=${SEED} SESSFS_RETENTION_DAYS=${DAYS}`);
+  console.log(
+    `SESSFS_RETENTION_SEED=${SEED} SESSFS_RETENTION_DAYS=${DAYS} SESSFS_RETENTION_STEPS=${STEPS}`,
+  );
   const world = await World.make();
   const work = new Workload(world, SEED);
   try {
@@ -42,7 +46,7 @@ async function live(world: World, work: Workload): Promise<void> {
       work.tell('the session goes on');
     }
     const isActive = world.sessionEndedMs === undefined;
-    await work.day(isActive ? work.below(7) : 0);
+    await work.day(isActive ? work.below(STEPS + 1) : 0);
     world.volume.cuts.cutOld();
     if (isActive && work.random() < 0.006) {
       world.sessionEndedMs = world.nowMs;
@@ -69,6 +73,7 @@ async function check(world: World, work: Workload, sweeps: number): Promise<void
   if (sweeps % 10 === 0) await world.compareMoments(world.listMoments(3, work.random));
   if (sweeps % 20 === 0) await world.compareContents();
   if (sweeps % 40 === 0) await world.compareCopy({ withIndex: sweeps % 80 === 0 });
+  if (sweeps % 45 === 0) await world.cutLog(work.random);
   if (sweeps % 60 === 0) {
     await world.reopen();
     work.tell('opened again');
