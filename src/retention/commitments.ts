@@ -12,6 +12,7 @@ import type { HoldRecord } from '../index/promised-records.ts';
 import type { InodeRecord } from '../index/records.ts';
 import { tierOf } from '../volume/promiser.ts';
 import type { Volume } from '../volume/volume.ts';
+import { findEverBelow } from './ever-below.ts';
 import type { SurveyedInode } from './inode-survey.ts';
 import type { PastVersion } from './content-intervals.ts';
 import type { Pin } from './verdict.ts';
@@ -27,6 +28,8 @@ export class Commitments {
     readonly name: string;
     readonly record: HoldRecord;
     readonly path: string;
+    /** What was in it at some time, or at its revision, if it is a directory: see lookBelow. */
+    below: ReadonlySet<Ino>;
   }[] = [];
   readonly #pins: Pin[] = [];
   readonly #above = new Map<Ino, readonly Ino[]>();
@@ -48,9 +51,21 @@ export class Commitments {
       const { reason, ino, revision } = record;
       if (ino !== 0) {
         const path = Buffer.from(record.path).toString('latin1');
-        this.#pathHolds.push({ name, record, path });
+        this.#pathHolds.push({ name, record, path, below: new Set() });
       } else if (revision === 0) this.#sessionHolds.push({ name, reason });
       else this.#pins.push({ revision, hold: { name, reason }, checkpoint: undefined });
+    }
+  }
+
+  /** Finds what directories that are held had in them, also if it has left since. */
+  async lookBelow(pause?: () => Promise<void>): Promise<void> {
+    if (this.#pathHolds.length === 0) return;
+    await this.#volume.flushed();
+    for (const hold of this.#pathHolds) {
+      const { ino, revision } = hold.record;
+      const to = revision === 0 ? Infinity : revision + 1;
+      const top = { ino: ino as Ino, from: revision, to };
+      hold.below = await findEverBelow(this.#volume.index, top, pause);
     }
   }
 
@@ -91,11 +106,12 @@ export class Commitments {
     return recorded === undefined ? promises : [recorded, ...promises];
   }
 
-  /** Holds on the session, on the inode, on a directory above it, or on its path. */
+  /** Holds on the session, on the inode, on a directory that it is or was below, or on its path. */
   holdsOf(inode: InodeRecord): Hold[] {
     const holds = [...this.#sessionHolds];
-    for (const { name, record, path } of this.#pathHolds) {
-      if (record.revision !== 0 || !this.#concerns(inode, record, path)) continue;
+    for (const hold of this.#pathHolds) {
+      const { name, record } = hold;
+      if (record.revision !== 0 || !this.#concerns(inode, hold)) continue;
       holds.push({ name, reason: record.reason });
     }
     return holds;
@@ -104,9 +120,10 @@ export class Commitments {
   /** Revisions that are kept in the whole tree, or in this inode. */
   pinsOf(inode: InodeRecord): Pin[] {
     const pins = [...this.#pins];
-    for (const { name, record, path } of this.#pathHolds) {
+    for (const hold of this.#pathHolds) {
+      const { name, record } = hold;
       const { reason, revision } = record;
-      if (revision === 0 || !this.#concerns(inode, record, path)) continue;
+      if (revision === 0 || !this.#concerns(inode, hold)) continue;
       pins.push({ revision, hold: { name, reason }, checkpoint: undefined });
     }
     return pins;
@@ -125,8 +142,20 @@ export class Commitments {
     return times.length === 0 ? undefined : Math.max(...times);
   }
 
-  #concerns(inode: InodeRecord, { ino }: HoldRecord, path: string): boolean {
-    if (inode.ino === ino || this.#listAbove(inode.parent).includes(ino as Ino)) return true;
+  #concerns(
+    inode: InodeRecord,
+    {
+      record: { ino },
+      path,
+      below,
+    }: {
+      readonly record: HoldRecord;
+      readonly path: string;
+      readonly below: ReadonlySet<Ino>;
+    },
+  ): boolean {
+    if (inode.ino === ino || below.has(inode.ino)) return true;
+    if (this.#listAbove(inode.parent).includes(ino as Ino)) return true;
     // What replaced it under its name is the same file to whoever held it.
     const own = this.pathOf(inode);
     return own === path || own.startsWith(`${path}/`);

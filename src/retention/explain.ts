@@ -69,6 +69,7 @@ export async function explainVersions(
 ): Promise<ExplainedVersion[]> {
   await volume.flushed();
   const examiner = new Examiner(volume, optionsOf(volume, options));
+  await examiner.commitments.lookBelow();
   const explained: ExplainedVersion[] = [];
   for (const ino of inos) {
     const surveyed = await readInode(volume.index, ino);
@@ -92,6 +93,7 @@ export async function explainLive(
   if (inode === undefined || inode.nlink === 0 || !isRegular(inode.mode)) return undefined;
   await volume.flushed();
   const { commitments } = new Examiner(volume, optionsOf(volume, options));
+  await commitments.lookBelow();
   const tiers = await listTiers(volume.index, ino);
   return decideLiveFile(commitments, { inode, tiers }, options.sessionEndedMs);
 }

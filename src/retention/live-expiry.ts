@@ -68,6 +68,7 @@ export async function* findExpired(
   const { sessionEndedMs, nowMs } = options;
   if (sessionEndedMs === undefined) return;
   const commitments = new Commitments(volume);
+  await commitments.lookBelow(options.pause);
   const { graceMs } = volume.promiser.current.policy;
   yield* visit(ROOT_INO);
 

@@ -109,10 +109,12 @@ export class Sweep {
     });
     // A horizon never comes back: what was behind it may have gone.
     const isFurther = horizon > volume.state.horizon;
-    return new Sweep(volume, options, {
+    const sweep = new Sweep(volume, options, {
       horizon: isFurther ? horizon : volume.state.horizon,
       horizonTime: isFurther ? await history.getRevisionTime(horizon) : volume.state.horizonTime,
     });
+    await sweep.#examiner.commitments.lookBelow(options.pause);
+    return sweep;
   }
 
   /** Everything that would be removed, inode by inode. Counts as it goes. */

@@ -35,12 +35,14 @@ const foldBuffer = Buffer.allocUnsafeSlow(DATA_CHUNK_BYTES);
 
 /**
  * @returns How many bytes were put into `into`: fewer than asked for only at the end of the file.
- * @throws {FsError} EIO If the log is damaged there, EISDIR
+ * @throws {FsError} EIO If the log is damaged there, ENODATA If retention has removed it, EISDIR
  */
 export function readFile(volume: Volume, ino: Ino, offset: number, into: Uint8Array): number {
   const inode = getRegular(volume, ino);
   const length = Math.min(into.length, inode.size - offset);
   if (length <= 0) return 0;
+  // Removed, and opened once more by a path to the inode itself (/proc/PID/fd) that keeps nothing open.
+  if (inode.isGone) throw new FsError(Errno.ENODATA, `retention has removed the content of ${ino}`);
   const extents = listExtents(volume.state, inode, offset, offset + length);
   try {
     volume.content.readSync(

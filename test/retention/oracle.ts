@@ -7,7 +7,7 @@
 
 import { ROOT_INO } from '../../src/shared/brands.ts';
 import type { Ino } from '../../src/shared/brands.ts';
-import type { Chronicle, Cut, Held, Thing } from './chronicle.ts';
+import type { Chronicle, Cut, Held, HeldTarget, Thing } from './chronicle.ts';
 import { DAY_MS, HOUR_MS } from './ladders.ts';
 import type { Promised } from './ladders.ts';
 
@@ -155,8 +155,8 @@ export class Oracle {
     return revisions.filter((at) => names.some(({ since, to }) => since <= at && at < to));
   }
 
-  #concerns(thing: Thing, target: { readonly ino: number; readonly path: string }): boolean {
-    if (thing.ino === target.ino) return true;
+  #concerns(thing: Thing, target: HeldTarget): boolean {
+    if (thing.ino === target.ino || this.#wasBelow(target).has(thing.ino)) return true;
     const path = this.chronicle.pathOf(thing.place).join('/');
     if (path === target.path || path.startsWith(`${target.path}/`)) return true;
     for (let ino = thing.place.parent; ; ino = this.chronicle.get(ino).place.parent) {
@@ -187,6 +187,24 @@ export class Oracle {
     if (!this.#isExpiredLive(thing, day)) return false;
     const startMs = Math.max(day.sessionEndedMs ?? Infinity, this.#renewedMs(thing));
     return startMs + rungs.live <= (thing.removed?.ms ?? -Infinity);
+  }
+
+  /** What a directory had in it at some time, or at the revision of the hold, wherever it is now. */
+  #wasBelow(target: { readonly ino: number; readonly revision: number }): Set<number> {
+    const { revision } = target;
+    const found = new Set<number>();
+    const visit = (dir: number, from: number, to: number): void => {
+      for (const { parent, ino, ...named } of this.chronicle.names) {
+        if (parent !== dir) continue;
+        const since = Math.max(from, named.since);
+        const until = Math.min(to, named.to);
+        if (since >= until) continue;
+        found.add(ino);
+        if (this.chronicle.get(ino).isDir) visit(ino, since, until);
+      }
+    };
+    if (target.ino !== 0) visit(target.ino, revision, revision === 0 ? Infinity : revision + 1);
+    return found;
   }
 
   #isContentDue(thing: Thing, span: Span, day: Day): boolean {

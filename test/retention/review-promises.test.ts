@@ -9,7 +9,8 @@ import { Pledges } from '../../src/retention/pledges.ts';
 import { Sweeper } from '../../src/retention/sweeper.ts';
 import type { SweepReport, SweepRequest } from '../../src/retention/sweeper.ts';
 import type { Ino, Name } from '../../src/shared/brands.ts';
-import { ROOT_INO } from '../../src/shared/brands.ts';
+import { ROOT_INO, SYSTEM_ACTOR } from '../../src/shared/brands.ts';
+import { readFile } from '../../src/volume/files.ts';
 import { unlinkNode } from '../../src/volume/names.ts';
 import { Desk } from '../volume/desk.ts';
 
@@ -100,4 +101,57 @@ test('what a process of another namespace removed keeps its time when the sessio
   desk.clock.ms += 29 * DAY_MS;
   await sweep(desk, { sessionEndedMs });
   expect(hasContent(desk, ino)).toBe(true);
+});
+
+async function passMonths(desk: Desk): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    desk.clock.ms += 60 * DAY_MS;
+    desk.save('other', String(i));
+    await sweep(desk);
+  }
+}
+
+test('a hold on a directory is for what leaves it, too', async () => {
+  const desk = await Desk.open();
+  desk.mkdir('d');
+  desk.mkdir('d/e');
+  const left = desk.save('d/e/f', 'held');
+  const target = { ino: desk.ino('d'), revision: 0, path: 'd' } as const;
+  new Pledges(desk.volume).addHold({ name: 'legal', reason: 'law', target }, SYSTEM_ACTOR);
+  desk.mv('d/e/f', 'f');
+  desk.rm('f');
+  const stranger = desk.save('g', 'not held');
+  desk.rm('g');
+  await passMonths(desk);
+  expect(hasContent(desk, left)).toBe(true);
+  expect(hasContent(desk, stranger)).toBe(false);
+});
+
+test('a hold on a directory at a revision is for what was in it then', async () => {
+  const desk = await Desk.open();
+  desk.mkdir('d');
+  const ino = desk.save('d/f', 'held');
+  const revision = desk.volume.state.revision;
+  desk.mv('d/f', 'f');
+  desk.save('f', 'later');
+  const later = desk.volume.state.revision;
+  desk.save('f', 'last');
+  const target = { ino: desk.ino('d'), revision, path: 'd' };
+  new Pledges(desk.volume).addHold({ name: 'legal', reason: 'law', target }, SYSTEM_ACTOR);
+  await passMonths(desk);
+  expect((await desk.history.read(ino, revision, 0, 4)).toString()).toBe('held');
+  await expect(desk.history.read(ino, later, 0, 5)).rejects.toThrow('ENODATA');
+});
+
+test('content that is gone is not read as zeros by whoever finds the file once more', async () => {
+  const desk = await Desk.open();
+  const ino = desk.save('f', 'text');
+  desk.volume.commit({ kind: 'tier', ino, tier: 1 }, desk.caller);
+  desk.save('f', 'more text');
+  desk.rm('f');
+  // Moments are kept, and with them the inode.
+  new Pledges(desk.volume).setSessionTier('permanent', SYSTEM_ACTOR);
+  await passMonths(desk);
+  expect(hasContent(desk, ino)).toBe(false);
+  expect(() => readFile(desk.volume, ino, 0, Buffer.alloc(4))).toThrow('ENODATA');
 });
