@@ -68,10 +68,13 @@ export class LiveXattrs {
       if (tier === undefined) throw new FsError(Errno.EOPNOTSUPP, 'a session has a tier');
       const policy = this.#volume.promiser.currentText;
       const sessionTier = tierNumber(tier);
+      // What held is kept for ever: a script that says it each time must not add to that.
+      if (this.#volume.state.promises.policy?.sessionTier === sessionTier) return;
       this.#volume.commit({ kind: 'policy', sessionTier, text: policy }, caller);
       return;
     }
     if (tier === undefined && inode.tier === 0) throw new FsError(Errno.ENODATA);
+    if (inode.tier === tierNumber(tier)) return;
     this.#volume.commit({ kind: 'tier', ino, tier: tierNumber(tier) }, caller);
   }
 

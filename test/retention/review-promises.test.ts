@@ -4,6 +4,7 @@
 
 import { expect, test } from 'vitest';
 
+import { LiveXattrs } from '../../src/mount/live-xattrs.ts';
 import { encodePolicy, parseRetention } from '../../src/policy/retention-policy.ts';
 import { Pledges } from '../../src/retention/pledges.ts';
 import { Sweeper } from '../../src/retention/sweeper.ts';
@@ -154,4 +155,23 @@ test('content that is gone is not read as zeros by whoever finds the file once m
   await passMonths(desk);
   expect(hasContent(desk, ino)).toBe(false);
   expect(() => readFile(desk.volume, ino, 0, Buffer.alloc(4))).toThrow('ENODATA');
+});
+
+test('a tier that is chosen once more leaves nothing behind', async () => {
+  const desk = await Desk.open();
+  const ino = desk.save('f', 'text');
+  const xattrs = new LiveXattrs(desk.volume, desk.history);
+  const choose = (of: Ino, tier: string): void => {
+    const value = Buffer.from(tier);
+    xattrs.set(desk.caller, of, { name: 'user.sessfs.tier', value, flags: 0 });
+  };
+  choose(ROOT_INO, 'persistent');
+  choose(ino, 'permanent');
+  const { revision } = desk.volume.state;
+  for (let i = 0; i < 3; i++) {
+    choose(ROOT_INO, 'persistent');
+    choose(ino, 'permanent');
+  }
+  expect(desk.volume.state.revision).toBe(revision);
+  expect(desk.volume.state.promises.policies.at(-1)?.sessionTier).toBe(3);
 });
