@@ -109,8 +109,9 @@ export class SessionCommands {
     return this.#sessions.inTurn(id, async () => {
       const record = this.#sessions.getRecord(id);
       if (record.state === 'ended') return this.#sessions.describe(record);
-      const ended = { ...record, state: 'ended' as const, ended: this.#now(), mounted: false };
       const warning = await this.#sessions.server(id).unmount(record);
+      // From then on nobody but the sweeper changes anything.
+      const ended = { ...record, state: 'ended' as const, ended: this.#now(), mounted: false };
       await this.#sessions.registry.put(ended);
       return withWarning(this.#sessions.describe(ended), warning);
     });

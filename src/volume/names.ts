@@ -12,6 +12,7 @@ import { ROOT_INO } from '../shared/brands.ts';
 import type { Ino, Name } from '../shared/brands.ts';
 import type { InodeRecord } from '../index/records.ts';
 import type { MakeEvent, RenameEvent } from './events.ts';
+import type { Place } from './promiser.ts';
 import type { Caller } from './store.ts';
 import type { Volume } from './volume.ts';
 
@@ -187,6 +188,8 @@ export function renameNode(volume: Volume, caller: Caller, rename: Rename): void
     if (isExchange) checkNotInto(volume, target, parent);
     else checkReplaceable(volume, source, target);
   }
+  cutBeforeMove(volume, source, { parent: newParent, name: newName });
+  if (target !== undefined && isExchange) cutBeforeMove(volume, target, { parent, name });
   if ((flags & RENAME_WHITEOUT) === 0) {
     volume.commit(event, caller);
     return;
@@ -203,6 +206,13 @@ export function renameNode(volume: Volume, caller: Caller, rename: Rename): void
     target: undefined,
   };
   volume.commit({ kind: 'batch', events: [event, whiteout] }, caller);
+}
+
+/** Under a name that makes no versions what has changed would never become one. */
+function cutBeforeMove(volume: Volume, moved: InodeRecord, to: Place): void {
+  if (!volume.state.dirtyFiles.has(moved.ino)) return;
+  if (volume.promiser.resolve(to, moved.tier).makesVersions) return;
+  volume.cuts.beforeRemoval(moved.ino, 'replaced');
 }
 
 function checkReplaceable(volume: Volume, source: InodeRecord, target: InodeRecord): void {

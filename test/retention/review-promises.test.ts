@@ -175,3 +175,16 @@ test('a tier that is chosen once more leaves nothing behind', async () => {
   expect(desk.volume.state.revision).toBe(revision);
   expect(desk.volume.state.promises.policies.at(-1)?.sessionTier).toBe(3);
 });
+
+test('what has changed is a version before it gets a name that makes none', async () => {
+  const desk = await Desk.open();
+  const ino = desk.open('doc');
+  desk.write(ino, 'written');
+  const { revision } = desk.volume.state;
+  desk.mv('doc', 'doc.swp');
+  desk.write(ino, 'WRITTEN');
+  desk.close(ino);
+  desk.clock.ms += 2 * HOUR_MS;
+  await sweep(desk);
+  expect((await desk.history.read(ino, revision, 0, 7)).toString()).toBe('written');
+});
