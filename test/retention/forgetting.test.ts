@@ -3,16 +3,20 @@
  * checkpoint keeps stays whole.
  */
 
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import type { ActorId, Ino, Name, Revision } from '../../src/shared/brands.ts';
 import { ROOT_INO } from '../../src/shared/brands.ts';
 import { SessfsError } from '../../src/shared/errors.ts';
 import { setAttributes } from '../../src/volume/attributes.ts';
-import { DAY_MS } from './ladders.ts';
+import { DAY_MS, HOUR_MS } from './ladders.ts';
 import { countKeys, World } from './world.ts';
 
 const ACTOR = 1 as ActorId;
+
+// What a volume does by itself after a while, it does here when it is told to.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
 
 /** A tree of directories, files of every kind, and what becomes of them; then all of it is removed. */
 function buildAndRemove(world: World, root: string): void {
@@ -217,4 +221,55 @@ test('an expired live file keeps its earlier versions for their own time', async
     await world.compareContents();
   }
   expect(world.volume.state.findInode(ino)?.nlink ?? 0).toBe(0);
+});
+
+test('a version goes in its time, also when what superseded it is long forgotten', async () => {
+  const world = await World.make();
+  const { desk, pledges, volume } = world;
+  const ino = desk.save('f', 'one');
+  const at = volume.state.revision;
+  await pledges.setTier(ino, 'persistent', { actor: ACTOR, isRecursive: false });
+  world.pass(10 * DAY_MS);
+  const open = desk.open('f');
+  desk.write(open, 'of no version');
+  world.pass(50 * DAY_MS);
+  desk.write(open, 'the newest');
+  desk.close(open);
+  const read = (): Promise<string> =>
+    desk.history.read(ino, at, 0, 10).then(
+      (bytes) => bytes.toString(),
+      () => 'gone',
+    );
+  world.pass(100 * DAY_MS);
+  desk.save('other', 'so that the horizon moves');
+  await sweepUntilQuiet(world);
+  world.pass(215 * DAY_MS - HOUR_MS);
+  await world.sweep();
+  expect(await read()).toBe('one');
+  world.pass(2 * HOUR_MS);
+  await world.sweep();
+  expect(await read()).toBe('gone');
+});
+
+test.each(['in a version', 'in none'])('content %s goes a grace after its end', async (how) => {
+  const world = await World.make();
+  const { desk, volume } = world;
+  const ino = desk.open('f');
+  desk.write(ino, 'old');
+  const at = volume.state.revision;
+  if (how === 'in a version') volume.cuts.cutAll('interval');
+  desk.write(ino, 'new');
+  const read = (): Promise<string> =>
+    desk.history.read(ino, at, 0, 10).then(
+      (bytes) => bytes.toString(),
+      () => 'gone',
+    );
+  desk.close(ino);
+  // A day, and an hour of grace.
+  world.pass(25 * HOUR_MS - 1);
+  await world.sweep();
+  expect(await read()).toBe('old');
+  world.pass(1);
+  await world.sweep();
+  expect(await read()).toBe('gone');
 });
