@@ -2,7 +2,7 @@
  * A tree of a volume at one revision as a tar archive (pax), streamed.
  *
  * Guarantees: everything is read at one revision; the same export twice is the same bytes (names in byte
- * order, no time of the export in it); nothing is held in memory but one piece of content, the first
+ * order, no time of the export in it); what it reads is not removed meanwhile; nothing is held in memory but one piece of content, the first
  * names of hard links, and the manifest, which comes last and has the SHA-256 of every file.
  */
 
@@ -47,6 +47,8 @@ interface ManifestEntry {
   readonly linkTo?: string;
   /** It is in no archive: tar has no word for a socket. */
   readonly isSkipped?: true;
+  /** It is not in the archive: retention has removed what it held. */
+  readonly isRemoved?: true;
 }
 
 interface Work {
@@ -63,7 +65,9 @@ export function exportTar(history: History, options: ExportOptions): Readable {
   const pack = makePack();
   const readable = toReadable(pack);
   const work: Work = { history, pack, options, firstNames: new Map(), manifest: [] };
-  packAll(work).catch((error: unknown) => {
+  const unpin = history.pin(options.revision);
+  const packing = packAll(work).finally(unpin);
+  packing.catch((error: unknown) => {
     readable.destroy(error instanceof Error ? error : new Error(String(error)));
   });
   return readable;
@@ -127,6 +131,10 @@ async function packNode(work: Work, path: string, node: Node): Promise<void> {
     kind: fileKind(node.mode),
     size: node.size,
   };
+  if (node.isGone) {
+    list({ ...listed, isRemoved: true });
+    return;
+  }
   if (entry === undefined) {
     list({ ...listed, isSkipped: true });
     return;

@@ -149,6 +149,12 @@ export interface History {
   findPath(path: readonly Name[], at: Revision): Promise<Node | undefined>;
 
   /**
+   * Keeps all that a revision shows from being removed, for whoever reads it for long.
+   *
+   * @returns To be called when it is not read any more; again does nothing.
+   */
+  pin(at: Revision): () => void;
+  /**
    * Reads content as it was.
    *
    * @returns A fresh buffer; shorter than length only at the end of the file.

@@ -159,6 +159,10 @@ export class VolumeHistory implements History {
     return this.#asOf.findNode(ino, at);
   }
 
+  pin(at: Revision): () => void {
+    return this.#volume.pins.add(at);
+  }
+
   read(ino: Ino, at: Revision, offset: number, length: number): Promise<Buffer> {
     return this.#volume.pins.with(at, () => this.#read(ino, at, { offset, length }));
   }

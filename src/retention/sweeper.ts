@@ -99,12 +99,27 @@ export class Sweeper {
   async #run(request: SweepRequest): Promise<SweepReport> {
     const plan = await this.#plan(request);
     const mayRemove = plan.refusal === undefined || request.isConfirmed;
+    const done: Partial<Pick<SweepReport, 'versions' | 'inodes' | 'bytes' | 'nextDueMs'>> = {};
     if (!request.isApplied) return { ...plan, isApplied: false, clean: undefined };
     if (mayRemove) {
       await removeExpired(this.#volume, request);
       const sweep = await Sweep.begin(this.#volume, this.#history, request);
       const { actor = SYSTEM_ACTOR, isConfirmed } = request;
-      await sweep.apply({ actor, isConfirmed });
+      const removed = { versions: 0, inodes: 0, bytes: 0 };
+      await sweep.apply({
+        actor,
+        isConfirmed,
+        onBatch: (removals) => {
+          removed.inodes += removals.length;
+          for (const { purged, bytes } of removals) {
+            removed.versions += purged.versions.length;
+            removed.bytes += bytes;
+          }
+        },
+      });
+      // What is being read or has come to be kept meanwhile was left for another time.
+      const isAll = removed.inodes >= plan.inodes;
+      Object.assign(done, removed, isAll ? {} : { nextDueMs: request.nowMs });
     }
     // Packing loses nothing: it goes on also when nothing may be removed.
     const clean = await this.#cleaner?.clean({
@@ -114,7 +129,7 @@ export class Sweeper {
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     });
     const refusal = mayRemove ? undefined : plan.refusal;
-    return { ...plan, refusal, isApplied: mayRemove, clean };
+    return { ...plan, ...done, refusal, isApplied: mayRemove, clean };
   }
 
   async #plan(request: SweepRequest): Promise<Omit<SweepReport, 'isApplied' | 'clean'>> {

@@ -109,7 +109,8 @@ export function restoreContent(
 
 /** Takes everything that a removed inode holds, without leaving a history. */
 export function dropContent(state: State, inode: InodeRecord): void {
-  for (const region of [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))]) {
+  const regions = [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))];
+  for (const region of regions) {
     state.setRegion(inode, region, NO_EXTENTS);
   }
   state.historyBytes -= inode.allocated;

@@ -131,7 +131,8 @@ function purgeInode(state: State, purged: PurgedInode): void {
 function dropLast(state: State, inode: InodeRecord, kept: readonly Revision[]): void {
   const to = inode.contentRevision;
   let shared = 0;
-  for (const region of [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))]) {
+  const regions = [...state.regionsBetween(inode, 0, regionOf(inode.extentEnd))];
+  for (const region of regions) {
     const left = state.getRegion(inode, region).filter((extent) => isExtentKept(extent, to, kept));
     if (left.length === 0) continue;
     const key = regionHistoryKey(inode.ino, region, to, SHARED_SEQUENCE);

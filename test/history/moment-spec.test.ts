@@ -114,11 +114,12 @@ describe('findMoment', () => {
     return spec && findMoment(spec, source, NOW);
   };
 
+  const isRemoved = (text: string): boolean => {
+    const spec = parseMomentSpec(text, NOW);
+    return spec !== undefined && isRemovedMoment(spec, source.history.status());
+  };
+
   it('tells what retention has removed from what never was', () => {
-    const isRemoved = (text: string): boolean => {
-      const spec = parseMomentSpec(text, NOW);
-      return spec !== undefined && isRemovedMoment(spec, source.history.status());
-    };
     expect(['r1', 'r3', '2026-11-22T07:00Z'].map(isRemoved)).toEqual([true, true, true]);
     const others = ['r0', 'r2', 'r5', 'r99', '2026-11-22T05:00Z', '2026-11-22T09:00Z', 'mine'];
     expect(others.map(isRemoved)).toEqual(others.map(() => false));

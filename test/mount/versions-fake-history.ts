@@ -259,6 +259,10 @@ export class FakeHistory implements VersionsHistory {
     return ino === undefined ? Promise.resolve(undefined) : this.findNode(ino, at);
   }
 
+  pin(): () => void {
+    return () => undefined;
+  }
+
   async read(ino: Ino, at: Revision, offset: number, length: number): Promise<Buffer> {
     const inode = this.#trees[at]?.get(ino);
     if (inode === undefined) throw new Error(`No ino ${ino} at r${at}`);
