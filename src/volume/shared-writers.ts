@@ -7,8 +7,13 @@
  * and the request that changed it is known.
  *
  * Layout, in words of 32 bits: the journal (is valid, slot, inode low and high, count, unique low and
- * high), 1 if the table was ever full, then slots of inode low and high, count, unused. Inode 0 is a free
- * slot. A slot is looked for in MAX_PROBES places: a table that is crowded forgets rather than slows down.
+ * high), who found no slot, then slots of inode low and high, count, unused. Inode 0 is a free slot. A slot
+ * is looked for in MAX_PROBES places: a table that is crowded forgets whose an open file is, and not that
+ * there is one.
+ *
+ * Who found no slot: 0 is nobody, n above 1 is n − 1 open files. Earlier programs wrote 1 for «at least one,
+ * ever»: how many of them are still open nobody knows, so that stays until the next connection. They take
+ * any number but 0 for that, and pass over a journal with the slot NO_SLOT.
  */
 
 import type { Ino } from '../shared/brands.ts';
@@ -17,7 +22,11 @@ import type { WriterTable } from './writers.ts';
 const TWO_32 = 2 ** 32;
 const MAX_PROBES = 64;
 
-const Word = { VALID: 0, SLOT: 1, INO: 2, COUNT: 4, UNIQUE: 5, OVERFLOWED: 7, SLOTS: 8 };
+const Word = { VALID: 0, SLOT: 1, INO: 2, COUNT: 4, UNIQUE: 5, SLOTLESS: 7, SLOTS: 8 };
+/** In the journal: what changes is how many have none. */
+const NO_SLOT = 0xffff_ffff;
+/** Of Word.SLOTLESS. */
+const Slotless = { NONE: 0, UNKNOWN: 1, ONE: 2 };
 const SLOT_WORDS = 4;
 const COUNT_AT = 2;
 
@@ -39,7 +48,8 @@ export class SharedWriters implements WriterTable {
 
   get(ino: Ino): number {
     const slot = this.#find(ino);
-    return slot === undefined ? this.#get(Word.OVERFLOWED) : this.#get(at(slot) + COUNT_AT);
+    if (slot !== undefined) return this.#get(at(slot) + COUNT_AT);
+    return this.#get(Word.SLOTLESS) === Slotless.NONE ? 0 : 1;
   }
 
   add(ino: Ino, unique: number): void {
@@ -47,7 +57,7 @@ export class SharedWriters implements WriterTable {
     const held = this.#find(ino);
     const slot = held ?? this.#probe(ino, 0);
     if (slot === undefined) {
-      this.#words[Word.OVERFLOWED] = 1;
+      this.#addSlotless(unique);
       return;
     }
     const count = held === undefined ? 0 : this.#get(at(held) + COUNT_AT);
@@ -57,7 +67,10 @@ export class SharedWriters implements WriterTable {
 
   remove(ino: Ino, unique: number): number {
     const slot = this.#find(ino);
-    if (slot === undefined) return 0;
+    if (slot === undefined) {
+      if (!this.#isCounted(unique)) this.#removeSlotless(unique);
+      return 0;
+    }
     const count = this.#get(at(slot) + COUNT_AT);
     if (this.#isCounted(unique)) return count;
     if (count === 1) this.#used -= 1;
@@ -71,7 +84,23 @@ export class SharedWriters implements WriterTable {
     this.#used = 0;
   }
 
-  #change(slot: number, ino: Ino, count: number, unique: number): void {
+  #addSlotless(unique: number): void {
+    const before = this.#get(Word.SLOTLESS);
+    if (before === Slotless.UNKNOWN) return;
+    this.#change(NO_SLOT, 0, before === Slotless.NONE ? Slotless.ONE : before + 1, unique);
+  }
+
+  /**
+   * INVARIANT: of each inode no more is counted in its slot than is open, and what is not is counted here.
+   * So a close that finds no slot is of one that is counted here.
+   */
+  #removeSlotless(unique: number): void {
+    const before = this.#get(Word.SLOTLESS);
+    if (before < Slotless.ONE) return;
+    this.#change(NO_SLOT, 0, before === Slotless.ONE ? Slotless.NONE : before - 1, unique);
+  }
+
+  #change(slot: number, ino: Ino | 0, count: number, unique: number): void {
     const words = this.#words;
     // What was noted before is stored. From here to the end nothing is noted, and nothing has changed.
     words[Word.VALID] = 0;
@@ -84,7 +113,12 @@ export class SharedWriters implements WriterTable {
   }
 
   #storeNoted(): void {
-    const start = at(this.#get(Word.SLOT));
+    const slot = this.#get(Word.SLOT);
+    if (slot === NO_SLOT) {
+      this.#words[Word.SLOTLESS] = this.#get(Word.COUNT);
+      return;
+    }
+    const start = at(slot);
     this.#setPair(start, this.#getPair(Word.INO));
     this.#words[start + COUNT_AT] = this.#get(Word.COUNT);
   }

@@ -16,10 +16,11 @@ export interface WriterTable {
   /**
    * How many open files may write to the inode.
    *
-   * A table that is full no longer knows whom it does not hold: it then says 1, as if somebody did.
+   * A table that is crowded does not know whose some open files are: as long as one of them is open, it says
+   * 1 of every inode that it does not hold, as if somebody did.
    */
   get(ino: Ino): number;
-  /** One more. A table that is full forgets it. */
+  /** One more. A table that is full forgets of which inode. */
   add(ino: Ino, unique: number): void;
   /** One less. @returns How many are left; 0 also for an inode that the table does not hold. */
   remove(ino: Ino, unique: number): number;
