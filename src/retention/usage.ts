@@ -104,7 +104,7 @@ async function countContent(
     unpinned: new SegmentRanges(),
     left: new SegmentRanges(),
   };
-  const judging = new Judging(volume, options);
+  const judging = await Judging.begin(volume, options);
   let extents: InodeExtents | undefined;
   try {
     for await (const surveyed of surveyInodes(volume.index, { pause: options.pause })) {
@@ -138,13 +138,19 @@ class Judging {
   readonly #options: UsageOptions;
   readonly #shortened = new Map<PromiseDefinition, PromiseDefinition>();
 
-  constructor(volume: Volume, options: UsageOptions) {
+  private constructor(volume: Volume, options: UsageOptions) {
     const { checkpoints, holds } = volume.state.promises;
     this.mayPin = checkpoints.size > 0 || holds.size > 0;
     this.isAsked = asksForMore(options);
     this.#volume = volume;
     this.#options = options;
     this.#examiner = new Examiner(volume, { ...options, horizon: volume.state.horizon });
+  }
+
+  static async begin(volume: Volume, options: UsageOptions): Promise<Judging> {
+    const judging = new Judging(volume, options);
+    await judging.#examiner.commitments.lookBelow(options.pause);
+    return judging;
   }
 
   judge(surveyed: SurveyedInode): { kept: KeptContent; unpinned: KeptContent; left: KeptContent } {

@@ -182,6 +182,23 @@ test('what a hold keeps is pinned once, also if a checkpoint keeps it too', asyn
   expect(await measure(desk)).toMatchObject({ historyBytes: 1000, pinnedBytes: 1000 });
 });
 
+test('what left a directory that is held is pinned as what stayed in it', async () => {
+  const desk = await Desk.open();
+  const pledges = new Pledges(desk.volume);
+  desk.mkdir('d');
+  desk.save('d/stays', bytes(1000));
+  desk.save('d/leaves', bytes(300));
+  desk.save('other', bytes(20));
+  const target = { ino: desk.ino('d'), revision: 0 as Revision, path: 'd' };
+  pledges.addHold({ name: 'audit', reason: 'a test', target }, actorOf(desk));
+  desk.mv('d/leaves', 'leaves');
+  for (const path of ['d/stays', 'leaves', 'other']) desk.rm(path);
+  desk.clock.ms += 400 * DAY_MS;
+  expect(await measure(desk)).toMatchObject({ historyBytes: 1320, pinnedBytes: 1300 });
+  await sweep(desk);
+  expect(await measure(desk)).toMatchObject({ historyBytes: 1300, pinnedBytes: 1300 });
+});
+
 test('a removed tree is history until its promise is over, then reclaimable', async () => {
   const desk = await Desk.open();
   desk.mkdir('d');
