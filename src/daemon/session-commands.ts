@@ -11,6 +11,7 @@ import { SystemClock, timeToIso } from '../shared/time.ts';
 import { prepareMountPoint } from './mount-point.ts';
 import { planSession } from './new-session.ts';
 import { SESSION_NAME } from './registry.ts';
+import { findLastChange, laterOf } from './session-end.ts';
 import type { Sessions } from './sessions.ts';
 import { volumeDir, volumeSocket } from './store-layout.ts';
 
@@ -109,9 +110,12 @@ export class SessionCommands {
     return this.#sessions.inTurn(id, async () => {
       const record = this.#sessions.getRecord(id);
       if (record.state === 'ended') return this.#sessions.describe(record);
-      const warning = await this.#sessions.server(id).unmount(record);
+      const server = this.#sessions.server(id);
+      const lastChange = await findLastChange(server, record);
+      const warning = await server.unmount(record);
       // From then on nobody but the sweeper changes anything.
-      const ended = { ...record, state: 'ended' as const, ended: this.#now(), mounted: false };
+      const time = laterOf(this.#now(), lastChange);
+      const ended = { ...record, state: 'ended' as const, ended: time, mounted: false };
       await this.#sessions.registry.put(ended);
       return withWarning(this.#sessions.describe(ended), warning);
     });
