@@ -227,6 +227,8 @@ function revive(state: State, at: Moment, inode: InodeRecord): void {
   state.inodes += 1;
   if (isDirectory(inode.mode)) {
     inode.nlink = 1;
+    // It may come back elsewhere than where it went.
+    state.treeGeneration += 1;
     return;
   }
   if (inode.contentRevision > inode.cutRevision && inode.contentRevision > inode.born) {

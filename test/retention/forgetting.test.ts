@@ -273,3 +273,19 @@ test.each(['in a version', 'in none'])('content %s goes a grace after its end', 
   await world.sweep();
   expect(await read()).toBe('gone');
 });
+
+test('a directory that comes back under another name is promised what holds there', async () => {
+  const world = await World.make();
+  const { desk, volume } = world;
+  desk.mkdir('node_modules');
+  const dir = desk.ino('node_modules');
+  const at = volume.state.revision;
+  desk.mv('node_modules', 'src');
+  desk.rmdir('src');
+  const tell = (): string => volume.promiser.locate({ parent: dir, name: 'f' as Name }).directory;
+  expect(tell()).toBe('src');
+  const path = ['node_modules'] as Name[];
+  await desk.history.rollback({ path, to: at, actor: ACTOR });
+  expect(desk.ino('node_modules')).toBe(dir);
+  expect(tell()).toBe('node_modules');
+});
