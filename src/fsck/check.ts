@@ -19,6 +19,7 @@ import { SyncedFile } from '../log/synced-mark.ts';
 import { loadZstd } from '../log/zstd.ts';
 import type { Ino, LogPos } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
+import { IRREPLACEABLE } from '../volume/open-parts.ts';
 import { findAffected } from './affected.ts';
 import { checkPacks } from './check-packs.ts';
 import { checkTree } from './check-tree.ts';
@@ -271,6 +272,7 @@ class Check {
         seen: real.index,
         wanted: replayed.index,
         upTo,
+        isKept: this.#known[IRREPLACEABLE],
         problems: this.#indexProblems,
         onEntry: () => {
           this.#indexEntries += 1;

@@ -7,8 +7,9 @@
 
 import type { Index } from '../index/index.ts';
 import { Space } from '../index/keys.ts';
-import { decodeMeta, decodeTimeRecord } from '../index/records.ts';
+import { decodeInode, decodeMeta, decodeTimeRecord, encodeInodeHistory } from '../index/records.ts';
 import type { IndexMeta } from '../index/records.ts';
+import type { Ino } from '../shared/brands.ts';
 import { describeDifference, describeKey } from './describe-entry.ts';
 import { EntryCursor, EVERYTHING } from '../index/entry-cursor.ts';
 import type { Listed, Problem } from './report.ts';
@@ -22,6 +23,8 @@ export interface Comparison {
    * Only what was over at this revision: the log is damaged behind it. Undefined compares all.
    */
   readonly upTo: number | undefined;
+  /** It may be older than what a repair left: what its migration cannot know is passed over. */
+  readonly isKept: boolean;
   readonly problems: Listed<Problem>;
   readonly onEntry: () => void;
 }
@@ -46,7 +49,8 @@ export async function compareIndexes(options: Comparison): Promise<void> {
     } else if (order > 0) {
       if (isCompared(options, want)) add(`Index: ${describeKey(want.key)} is missing`);
     } else if (isCompared(options, have) || isCompared(options, want)) {
-      const difference = findDifference(have.key, have.value, want.value);
+      const isAsGood = options.isKept && isSameAsMigrated(have.key, have.value, want.value);
+      const difference = isAsGood ? undefined : findDifference(have.key, have.value, want.value);
       if (difference !== undefined) add(`Index: ${describeKey(have.key)}: ${difference}`);
     }
     if (order <= 0) {
@@ -60,6 +64,25 @@ export async function compareIndexes(options: Comparison): Promise<void> {
 function findDifference(key: Buffer, seen: Buffer, wanted: Buffer): string | undefined {
   if (key[0] === Space.META) return findMetaDifference(seen, wanted);
   return seen.equals(wanted) ? undefined : describeDifference(key, seen, wanted);
+}
+
+/** But for the flags that src/index/migrate-index.ts cannot tell of what is past. */
+function isSameAsMigrated(key: Buffer, seen: Buffer, wanted: Buffer): boolean {
+  if (key[0] !== Space.INODE_HISTORY || seen.equals(wanted)) return false;
+  try {
+    return asMigrated(key, seen).equals(asMigrated(key, wanted));
+  } catch (error) {
+    // One that cannot be decoded is told as any other difference.
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+function asMigrated(key: Buffer, value: Buffer): Buffer {
+  const state = decodeInode(key.readUIntBE(1, 6) as Ino, value, false);
+  state.isRestored = false;
+  state.isUnchanged = false;
+  return Buffer.from(encodeInodeHistory(state));
 }
 
 function isCompared({ upTo }: Comparison, { key, value }: EntryCursor): boolean {

@@ -10,9 +10,13 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 
+import { migrateIndex } from '../index/migrate-index.ts';
+import { takeBackIndex } from '../index/swap-index.ts';
+import { SessfsError } from '../shared/errors.ts';
+import { isIndexIrreplaceable } from '../volume/open-parts.ts';
 import { checkVolume } from './check.ts';
 import { IndexLock } from './index-lock.ts';
-import { repairVolume, takeBackIndex } from './repair.ts';
+import { repairVolume } from './repair.ts';
 import type { FsckReport, Progress } from './report.ts';
 
 export interface FsckOptions {
@@ -33,11 +37,22 @@ export async function runFsck(options: FsckOptions): Promise<FsckReport> {
   const { volumeDir, entries } = options;
   if (entries !== undefined) return checkInScratch(options);
   takeBackIndex(volumeDir);
+  // Otherwise it would be made anew from a log that has lost what it knows.
+  if (isIndexIrreplaceable(volumeDir)) await migrate(options);
   const lock = await IndexLock.take(join(volumeDir, 'index'));
   try {
     return await checkInScratch(options);
   } finally {
     lock?.release();
+  }
+}
+
+/** One that is damaged is left to the check. */
+async function migrate({ volumeDir, volumeId }: FsckOptions): Promise<void> {
+  try {
+    await migrateIndex(volumeDir, volumeId);
+  } catch (error) {
+    if (!(error instanceof SessfsError) || error.code !== 'INDEX_CORRUPT') throw error;
   }
 }
 

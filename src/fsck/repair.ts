@@ -9,6 +9,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 
+import { swapIndex } from '../index/swap-index.ts';
 import type { Ino, LogPos, Name } from '../shared/brands.ts';
 import { ROOT_INO } from '../shared/brands.ts';
 import { S_IFDIR } from '../shared/mode.ts';
@@ -78,7 +79,7 @@ export async function repairVolume(checked: Checked, options: RepairOptions): Pr
     nameless: [...new Set([...nameless, ...made.nameless])],
   };
   writeKnownDamage(volumeDir, known);
-  if (made.dir !== undefined) setAside.push(...swapIndex(volumeDir, made.dir, aside));
+  if (made.dir !== undefined) setAside.push(...replaceIndex(volumeDir, made.dir, aside));
   const recovered = await giveNames(options, known);
   const reportFile = join(aside, 'report.json');
   const { skipped, skippedCount } = made;
@@ -95,14 +96,6 @@ export async function repairVolume(checked: Checked, options: RepairOptions): Pr
   const repaired: FsckReport = { ...report, status, repair };
   writeFileDurably(reportFile, `${JSON.stringify(repaired, undefined, 1)}\n`);
   return repaired;
-}
-
-/** What a repair that was killed between two renames has left: the index that was there goes back. */
-export function takeBackIndex(volumeDir: string): void {
-  const [index, old] = [join(volumeDir, 'index'), join(volumeDir, 'index.old')];
-  if (!fs.existsSync(old)) return;
-  if (fs.existsSync(index)) fs.rmSync(old, { recursive: true });
-  else fs.renameSync(old, index);
 }
 
 /** An index that knows more than the log is better than one that is made of it. */
@@ -179,15 +172,9 @@ async function answeredAs(
 }
 
 /** @returns Where the one that was there is. */
-function swapIndex(volumeDir: string, made: string, aside: string): string[] {
-  for (const name of fs.readdirSync(made)) syncFile(join(made, name));
-  syncDirectory(made);
-  const [index, old] = [join(volumeDir, 'index'), join(volumeDir, 'index.old')];
-  const hasOld = fs.existsSync(index);
-  if (hasOld) fs.renameSync(index, old);
-  fs.renameSync(made, index);
-  syncDirectory(volumeDir);
-  if (!hasOld) return [];
+function replaceIndex(volumeDir: string, made: string, aside: string): string[] {
+  const old = swapIndex(volumeDir, made);
+  if (old === undefined) return [];
   const kept = join(aside, 'index');
   fs.renameSync(old, kept);
   syncDirectory(volumeDir);
@@ -226,15 +213,6 @@ function makeAsideDir(volumeDir: string): string {
     if (fs.existsSync(dir)) continue;
     fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
     return dir;
-  }
-}
-
-function syncFile(path: string): void {
-  const fd = fs.openSync(path, 'r');
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
   }
 }
 

@@ -9,8 +9,10 @@ import { join } from 'node:path';
 
 import { Index } from '../index/index.ts';
 import { actorKey, prefixEnd } from '../index/keys.ts';
+import { migrateIndex } from '../index/migrate-index.ts';
 import { decodeActor } from '../index/records.ts';
 import type { ActorRecord, IndexMeta } from '../index/records.ts';
+import { takeBackIndex } from '../index/swap-index.ts';
 import { nodeDisk } from '../log/disk.ts';
 import { Log } from '../log/log.ts';
 import type { LogRecord } from '../log/record.ts';
@@ -47,10 +49,13 @@ export interface Parts {
 /** @param problem Why the index that was there is not used. */
 export async function openParts(options: VolumeOptions, problem?: string): Promise<Parts> {
   const dir = join(options.dir, 'index');
+  // After a repair it knows what the log has lost: nobody makes that anew.
+  const isIrreplaceable = isIndexIrreplaceable(options.dir);
+  if (isIrreplaceable) takeBackIndex(options.dir);
+  // Where an index was, there was a log: if that is gone, it was lost, and no new one takes its place.
+  const { create: _, ...asMade } = options;
   let failure: unknown;
   try {
-    // Where an index was, there was a log: if that is gone, it was lost, and no new one takes its place.
-    const { create: _, ...asMade } = options;
     const parts = await openOnce(problem === undefined ? options : asMade, dir);
     return { ...parts, indexProblem: problem };
   } catch (error) {
@@ -58,8 +63,10 @@ export async function openParts(options: VolumeOptions, problem?: string): Promi
   }
   // It is a reading of the log, and one is made anew: once, or the reason is not in the index.
   if (problem !== undefined || !isIndexUnusable(failure)) throw failure;
-  // After a repair it knows what the log has lost: nobody makes that anew.
-  if (isIndexIrreplaceable(options.dir)) throw failure;
+  if (isIrreplaceable) {
+    if (!(await migrateIndex(options.dir, options.volumeId))) throw failure;
+    return { ...(await openOnce(asMade, dir)), indexProblem: undefined };
+  }
   await Index.remove(dir);
   return openParts(options, failure.message);
 }
@@ -132,7 +139,8 @@ export async function listRecentActors(index: Index): Promise<[ActorId, ActorRec
   return recent;
 }
 
-function isIndexIrreplaceable(dir: string): boolean {
+/** As the file that a repair left says. */
+export function isIndexIrreplaceable(dir: string): boolean {
   let text: string;
   try {
     text = readFileSync(join(dir, DAMAGE_FILE), 'utf8');
