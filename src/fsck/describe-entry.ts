@@ -13,6 +13,7 @@ import {
   decodePastTier,
   decodePolicyRecord,
   decodePurgeRecord,
+  decodeReleased,
 } from '../index/promised-records.ts';
 import {
   decodeActor,
@@ -85,6 +86,8 @@ function describePromised(reader: ByteReader): string {
       return `policy from r${reader.u48be()}`;
     case Promised.CHECKPOINT:
       return `checkpoint ${quote(reader.latin1(reader.remaining))}`;
+    case Promised.RELEASED:
+      return `release of r${reader.u48be()}`;
     default:
       return `hold ${quote(reader.latin1(reader.remaining))}`;
   }
@@ -149,6 +152,8 @@ function decodePromised(kind: number, value: Buffer): object {
       return decodePolicyRecord(value);
     case Promised.CHECKPOINT:
       return decodeCheckpoint(value);
+    case Promised.RELEASED:
+      return decodeReleased(value);
     default:
       return decodeHold(value);
   }

@@ -7,6 +7,7 @@ import type { ActorId, Ino, Name, Revision } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { isDirectory, S_IFDIR } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
+import { timeToMs } from '../shared/time.ts';
 import { versionKey } from '../index/keys.ts';
 import type { Volume } from '../volume/volume.ts';
 import type { AsOf, PastName } from './as-of.ts';
@@ -163,8 +164,9 @@ export class Rollbacks {
 
   /** @throws {SessfsError} CONTENT_REMOVED If names of that moment may be gone: a part is not the whole. */
   #assertWhole(to: Revision): void {
-    const { horizon, promises } = this.#volume.state;
-    if (to >= horizon || promises.listPinned().includes(to)) return;
+    const { state, promiser, clock } = this.#volume;
+    const { horizon } = state;
+    if (to >= horizon || promiser.listWhole(timeToMs(clock.now())).includes(to)) return;
     throw new SessfsError(
       'CONTENT_REMOVED',
       `Cannot roll back to r${to}: retention has removed some of it`,

@@ -8,6 +8,7 @@ import { Errno } from '../shared/errno.ts';
 import { FsError } from '../shared/errors.ts';
 import { isDirectory } from '../shared/mode.ts';
 import { nameToText } from '../shared/names.ts';
+import { timeToMs } from '../shared/time.ts';
 import type { Time } from '../shared/time.ts';
 import { hashKey } from '../index/keys.ts';
 import { CUT_CAUSES } from '../volume/cut-cause.ts';
@@ -76,7 +77,7 @@ export class VolumeHistory implements History {
       earliest: isWhole ? (1 as Revision) : state.horizon,
       earliestTime: isWhole ? state.getGenesisTime() : state.horizonTime,
       bornTime: state.getGenesisTime(),
-      pinned: state.promises.listPinned(),
+      pinned: this.#volume.promiser.listWhole(timeToMs(this.#volume.clock.now())),
       latest: state.revision,
       latestTime: state.time,
     };

@@ -74,7 +74,13 @@ export const tierHistoryKey = (ino: Ino, to: number): Buffer =>
   start(Space.TIER_HISTORY).u48be(ino).u48be(to).view();
 
 /** What is promised in the volume as a whole: one small range, read when it is opened. */
-export const Promised = { DEFINITION: 0x64, POLICY: 0x70, CHECKPOINT: 0x63, HOLD: 0x68 } as const;
+export const Promised = {
+  DEFINITION: 0x64,
+  POLICY: 0x70,
+  CHECKPOINT: 0x63,
+  HOLD: 0x68,
+  RELEASED: 0x72,
+} as const;
 
 export const definitionKey = (id: PromiseId): Buffer =>
   start(Space.PROMISED).u8(Promised.DEFINITION).u32be(id).view();
@@ -85,6 +91,10 @@ export const policyKey = (since: Revision): Buffer =>
 /** @param kind Promised.CHECKPOINT or HOLD. */
 export const promisedNameKey = (kind: number, name: string): Buffer =>
   start(Space.PROMISED).u8(kind).latin1(name).view();
+
+/** @param at The revision of the release. */
+export const releasedKey = (at: Revision): Buffer =>
+  start(Space.PROMISED).u8(Promised.RELEASED).u48be(at).view();
 
 export const purgeKey = (revision: Revision | number): Buffer =>
   start(Space.PURGE).u48be(revision).view();

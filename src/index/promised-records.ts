@@ -5,6 +5,7 @@
 import type { ActorId, Ino, LogPos, Revision } from '../shared/brands.ts';
 import { ByteReader, ByteWriter } from '../shared/bytes.ts';
 import type { Time } from '../shared/time.ts';
+import { Promised } from './keys.ts';
 
 const scratch = new ByteWriter(4096);
 
@@ -38,10 +39,15 @@ export interface CheckpointRecord {
 }
 
 export const encodeCheckpoint = (record: CheckpointRecord): Buffer =>
-  scratch.reset().u48(record.at).time(record.time).u32(record.actor).view();
+  writeCheckpoint(scratch.reset(), record).view();
 
-export function decodeCheckpoint(value: Uint8Array): CheckpointRecord {
-  const reader = new ByteReader(value);
+export const decodeCheckpoint = (value: Uint8Array): CheckpointRecord =>
+  readCheckpoint(new ByteReader(value));
+
+const writeCheckpoint = (writer: ByteWriter, record: CheckpointRecord): ByteWriter =>
+  writer.u48(record.at).time(record.time).u32(record.actor);
+
+function readCheckpoint(reader: ByteReader): CheckpointRecord {
   const at = reader.u48() as Revision;
   return { at, time: reader.time(), actor: reader.u32() as ActorId };
 }
@@ -59,19 +65,48 @@ export interface HoldRecord {
   readonly actor: ActorId;
 }
 
-export function encodeHold(record: HoldRecord): Buffer {
-  scratch.reset().blob(Buffer.from(record.reason)).u48(record.ino).u48(record.revision);
-  scratch.blob(Buffer.from(record.path)).time(record.time).u32(record.actor);
-  return scratch.view();
+export const encodeHold = (record: HoldRecord): Buffer => writeHold(scratch.reset(), record).view();
+
+export const decodeHold = (value: Uint8Array): HoldRecord => readHold(new ByteReader(value));
+
+function writeHold(writer: ByteWriter, record: HoldRecord): ByteWriter {
+  writer.blob(Buffer.from(record.reason)).u48(record.ino).u48(record.revision);
+  return writer.blob(Buffer.from(record.path)).time(record.time).u32(record.actor);
 }
 
-export function decodeHold(value: Uint8Array): HoldRecord {
-  const reader = new ByteReader(value);
+function readHold(reader: ByteReader): HoldRecord {
   const reason = reader.blob().toString();
   const ino = reader.u48() as Ino;
   const revision = reader.u48() as Revision;
   const path = reader.blob().toString();
   return { reason, ino, revision, path, time: reader.time(), actor: reader.u32() as ActorId };
+}
+
+/** A checkpoint that was removed, or a hold that was released: it still counts for the policy's grace. */
+export type ReleasedRecord = {
+  readonly name: string;
+  /** When that was. */
+  readonly releasedAt: Time;
+} & (
+  | { readonly kind: 'checkpoint'; readonly kept: CheckpointRecord }
+  | { readonly kind: 'hold'; readonly kept: HoldRecord }
+);
+
+export function encodeReleased(record: ReleasedRecord): Buffer {
+  const { kind, name, releasedAt, kept } = record;
+  scratch.reset().u8(kind === 'checkpoint' ? Promised.CHECKPOINT : Promised.HOLD);
+  scratch.string(name).time(releasedAt);
+  const writer = kind === 'checkpoint' ? writeCheckpoint(scratch, kept) : writeHold(scratch, kept);
+  return writer.view();
+}
+
+export function decodeReleased(value: Uint8Array): ReleasedRecord {
+  const reader = new ByteReader(value);
+  const kind = reader.u8();
+  const what = { name: reader.string(), releasedAt: reader.time() };
+  return kind === Promised.CHECKPOINT
+    ? { ...what, kind: 'checkpoint', kept: readCheckpoint(reader) }
+    : { ...what, kind: 'hold', kept: readHold(reader) };
 }
 
 /** The definition of a promise. */

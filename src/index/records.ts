@@ -357,7 +357,7 @@ export interface IndexMeta {
 }
 
 /** The format of the keys and values here; an index of a different one is made anew. */
-export const INDEX_FORMAT = 4;
+export const INDEX_FORMAT = 5;
 
 export function encodeMeta(meta: IndexMeta): Buffer {
   scratch.reset().u16(INDEX_FORMAT).string(meta.volumeId).u48(meta.applied).i53(meta.next);

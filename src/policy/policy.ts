@@ -6,9 +6,12 @@
  *   the most generous one says. So an upgrade extends, and a downgrade never shortens.
  * - The answer does not depend on now, nor on when sweeps ran before: what has expired never takes a
  *   place (last of the hour, one of the newest) from what has not, nor gives it one.
- * - What is live, held, in a checkpoint, or the newest version of a live file never expires.
+ * - What is live, held, in a checkpoint, or the newest version of a live file never expires. What was held
+ *   or in a checkpoint expires when that is released, if not later.
  */
 
+import { mapInSteps, STEP_ITEMS } from '../shared/steps.ts';
+import type { Steps } from '../shared/steps.ts';
 import { promiseKey } from './promise.ts';
 import type { PromiseDefinition } from './promise.ts';
 
@@ -16,6 +19,13 @@ import type { PromiseDefinition } from './promise.ts';
 export interface Hold {
   readonly name: string;
   readonly reason: string;
+}
+
+/** What kept something for a time, and does so no more but for the grace. */
+export interface Release {
+  readonly what: 'hold' | 'checkpoint';
+  readonly name: string;
+  readonly releasedMs: number;
 }
 
 export interface VersionFacts {
@@ -31,6 +41,8 @@ export interface VersionFacts {
   /** Those that pin this very version. */
   readonly holds: readonly Hold[];
   readonly checkpoints: readonly string[];
+  /** The latest release of one of those that is known. */
+  readonly released?: Release | undefined;
 }
 
 /** INVARIANT: versions are ordered by revision, and neither cutMs nor supersededMs goes back along them. */
@@ -39,6 +51,14 @@ export interface FileFacts {
   /** The newest time at which somebody renewed it: each version's clock starts then, or later. */
   readonly renewedMs: number | undefined;
   readonly versions: readonly VersionFacts[];
+}
+
+/** Only if nothing keeps it for longer. */
+interface ReleasedReason {
+  readonly kind: 'released';
+  readonly what: Release['what'];
+  readonly name: string;
+  readonly untilMs: number;
 }
 
 export type Reason =
@@ -50,6 +70,7 @@ export type Reason =
   | { readonly kind: 'newest'; readonly count: number }
   | { readonly kind: 'hold'; readonly name: string; readonly reason: string }
   | { readonly kind: 'checkpoint'; readonly name: string }
+  | ReleasedReason
   | {
       readonly kind: 'all' | 'hourly' | 'daily' | 'protected';
       readonly promise: PromiseDefinition;
@@ -73,12 +94,15 @@ export interface LiveFacts {
   readonly sessionEndedMs: number | undefined;
   readonly renewedMs: number | undefined;
   readonly holds: readonly Hold[];
+  /** The latest release of one of those that is known. */
+  readonly released?: Release | undefined;
 }
 
 export type LiveReason =
   /** The session is active. */
   | { readonly kind: 'session' }
   | { readonly kind: 'hold'; readonly name: string; readonly reason: string }
+  | ReleasedReason
   | { readonly kind: 'live-file'; readonly promise: PromiseDefinition; readonly untilMs: number };
 
 export interface LiveDecision {
@@ -107,15 +131,16 @@ type TimedReason = Extract<Reason, { promise: PromiseDefinition }>;
  *
  * @returns As many, in the same order.
  */
-export function decideVersions(file: FileFacts): Decision[] {
+export function* decideVersions(file: FileFacts): Steps<Decision[]> {
   const { versions } = file;
   const newestCounts = new Map<number, number>();
   const timed: TimedReason[][] = versions.map(() => []);
-  for (const { promise, members } of groupByPromise(versions)) {
+  for (const { promise, members } of yield* groupByPromise(versions)) {
     const count = file.isLive ? promise.ladder.minVersions : 0;
     // The newest version always stays, and so is one of them, whatever was promised for it.
     const others = members.at(-1) === versions.length - 1 ? 0 : 1;
     for (const [rank, at] of members.entries()) {
+      if (rank % STEP_ITEMS === STEP_ITEMS - 1) yield;
       const version = versions[at];
       if (version === undefined) continue;
       if (members.length - rank + others <= count) {
@@ -126,7 +151,7 @@ export function decideVersions(file: FileFacts): Decision[] {
       if (reason !== undefined) timed[at]?.push(reason);
     }
   }
-  return versions.map((version, at) => {
+  return yield* mapInSteps(versions, (version, at) => {
     const reasons: Reason[] = [];
     if (version.supersededMs === undefined) reasons.push({ kind: 'live' });
     const isLast = file.isLive && at === versions.length - 1;
@@ -137,6 +162,7 @@ export function decideVersions(file: FileFacts): Decision[] {
     for (const name of version.checkpoints) reasons.push({ kind: 'checkpoint', name });
     // Those so far have no end, and the sort is stable.
     reasons.push(...(timed[at] ?? []).toSorted((a, b) => compareMs(b.untilMs, a.untilMs)));
+    reasons.unshift(...reasonOfRelease(version.released, endOfReasons(reasons)));
     return { revision: version.revision, keptUntilMs: endOfReasons(reasons), reasons };
   });
 }
@@ -158,6 +184,7 @@ export function decideLive(facts: LiveFacts): LiveDecision {
     });
     reasons.push(...ends.toSorted((a, b) => compareMs(b.untilMs, a.untilMs)));
   }
+  reasons.unshift(...reasonOfRelease(facts.released, endOfReasons(reasons)));
   return { keptUntilMs: endOfReasons(reasons), reasons };
 }
 
@@ -174,9 +201,10 @@ export function isExpired(
   return decision.keptUntilMs + graceMs <= nowMs;
 }
 
-function groupByPromise(versions: readonly VersionFacts[]): Iterable<Group> {
+function* groupByPromise(versions: readonly VersionFacts[]): Steps<Iterable<Group>> {
   const groups = new Map<string, Group>();
   for (const [at, version] of versions.entries()) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
     for (const promise of version.promises) {
       const key = promiseKey(promise);
       const group = groups.get(key);
@@ -215,6 +243,13 @@ function timedReason(
   }
   const clockMs = Math.max(version.supersededMs, context.renewedMs ?? -Infinity);
   return { kind, promise, untilMs: clockMs + keptMs };
+}
+
+/** What it kept ended with it, unless something else keeps it for longer. */
+function reasonOfRelease(released: Release | undefined, untilMs: number): ReleasedReason[] {
+  if (released === undefined || released.releasedMs <= untilMs) return [];
+  const { what, name, releasedMs } = released;
+  return [{ kind: 'released', what, name, untilMs: releasedMs }];
 }
 
 function endOfReasons(reasons: readonly (Reason | LiveReason)[]): number {

@@ -23,6 +23,10 @@ export function describeReason(reason: Reason | LiveReason): string {
       return `hold "${reason.name}": ${reason.reason}`;
     case 'checkpoint':
       return `checkpoint "${reason.name}"`;
+    case 'released': {
+      const verb = reason.what === 'hold' ? 'released' : 'removed';
+      return `${reason.what} "${reason.name}", ${verb} ${formatSecond(reason.untilMs)}`;
+    }
     case 'all':
       return describeKept(reason.promise, reason.promise.ladder.all);
     case 'hourly':
@@ -44,6 +48,9 @@ export function describeReason(reason: Reason | LiveReason): string {
       return unreachable(reason);
   }
 }
+
+/** In UTC. */
+const formatSecond = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 function describeSource(promise: PromiseDefinition): string {
   return promise.rule === undefined ? `tier ${promise.tier}` : `rule ${promise.rule}`;

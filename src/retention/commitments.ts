@@ -6,7 +6,7 @@
 import { ROOT_INO } from '../shared/brands.ts';
 import type { Ino, Revision } from '../shared/brands.ts';
 import { timeToMs } from '../shared/time.ts';
-import type { Hold } from '../policy/policy.ts';
+import type { Hold, Release } from '../policy/policy.ts';
 import type { PromiseDefinition } from '../policy/promise.ts';
 import type { HoldRecord } from '../index/promised-records.ts';
 import type { InodeRecord } from '../index/records.ts';
@@ -15,7 +15,13 @@ import type { Volume } from '../volume/volume.ts';
 import { findEverBelow } from './ever-below.ts';
 import type { SurveyedInode } from './inode-survey.ts';
 import type { PastVersion } from './content-intervals.ts';
+import { latestOf } from './verdict.ts';
 import type { Pin } from './verdict.ts';
+
+/** An inode, and where it is or was for as long as it is judged; undefined: where that is now. */
+type PlacedInode = Pick<SurveyedInode, 'inode' | 'tiers'> & {
+  readonly place?: { readonly directory: string; readonly name: string };
+};
 
 /** Deeper is no path. */
 const MAX_DEPTH = 4096;
@@ -24,10 +30,14 @@ const MAX_DEPTH = 4096;
 export class Commitments {
   readonly #volume: Volume;
   readonly #sessionHolds: Hold[] = [];
+  /** Of holds on the session. */
+  readonly #releases: Release[] = [];
   readonly #pathHolds: {
     readonly name: string;
     readonly record: HoldRecord;
     readonly path: string;
+    /** If it counts for the grace only. */
+    readonly release: Release | undefined;
     /** What was in it at some time, or at its revision, if it is a directory: see lookBelow. */
     below: ReadonlySet<Ino>;
   }[] = [];
@@ -41,31 +51,48 @@ export class Commitments {
       })
     | undefined;
 
-  constructor(volume: Volume) {
+  /** @param nowMs What was released longer ago than the grace does not count. */
+  constructor(volume: Volume, nowMs: number) {
     this.#volume = volume;
-    const { checkpoints, holds } = volume.state.promises;
+    const { checkpoints, holds, released } = volume.state.promises;
     for (const [checkpoint, { at }] of checkpoints) {
-      this.#pins.push({ revision: at, hold: undefined, checkpoint });
+      this.#pins.push({ revision: at, hold: undefined, checkpoint, release: undefined });
     }
-    for (const [name, record] of holds) {
-      const { reason, ino, revision } = record;
-      if (ino !== 0) {
-        const path = Buffer.from(record.path).toString('latin1');
-        this.#pathHolds.push({ name, record, path, below: new Set() });
-      } else if (revision === 0) this.#sessionHolds.push({ name, reason });
-      else this.#pins.push({ revision, hold: { name, reason }, checkpoint: undefined });
+    for (const [name, record] of holds) this.#addHold(name, record, undefined);
+    const { graceMs } = volume.promiser.current.policy;
+    for (const { kind, name, releasedAt, kept } of released.values()) {
+      const releasedMs = timeToMs(releasedAt);
+      if (releasedMs + graceMs <= nowMs) continue;
+      const release = { what: kind, name, releasedMs };
+      if (kind === 'hold') this.#addHold(name, kept, release);
+      else this.#pins.push({ revision: kept.at, hold: undefined, checkpoint: undefined, release });
     }
+    this.#pins.sort(byRevision);
+  }
+
+  #addHold(name: string, record: HoldRecord, release: Release | undefined): void {
+    const { reason, ino, revision } = record;
+    if (ino !== 0) {
+      const path = Buffer.from(record.path).toString('latin1');
+      this.#pathHolds.push({ name, record, path, release, below: new Set() });
+    } else if (revision !== 0) {
+      this.#pins.push({ revision, ...holdOrRelease({ name, reason }, release) });
+    } else if (release === undefined) this.#sessionHolds.push({ name, reason });
+    else this.#releases.push(release);
   }
 
   /** Finds what directories that are held had in them, also if it has left since. */
   async lookBelow(pause?: () => Promise<void>): Promise<void> {
     if (this.#pathHolds.length === 0) return;
     await this.#volume.flushed();
+    const found = new Map<string, ReadonlySet<Ino>>();
     for (const hold of this.#pathHolds) {
       const { ino, revision } = hold.record;
+      const key = `${ino} ${revision}`;
       const to = revision === 0 ? Infinity : revision + 1;
       const top = { ino: ino as Ino, from: revision, to };
-      hold.below = await findEverBelow(this.#volume.index, top, pause);
+      hold.below = found.get(key) ?? (await findEverBelow(this.#volume.index, top, pause));
+      found.set(key, hold.below);
     }
   }
 
@@ -77,7 +104,7 @@ export class Commitments {
 
   /** Every promise that was in force at some time since a revision. */
   promisesSince(
-    { inode, tiers }: Pick<SurveyedInode, 'inode' | 'tiers'>,
+    { inode, tiers, place: known }: PlacedInode,
     revision: Revision,
   ): PromiseDefinition[] {
     const { promiser } = this.#volume;
@@ -85,7 +112,7 @@ export class Commitments {
     // Asked for each content and each version of a file, of which there may be many.
     if (latest?.inode === inode && latest.tiers === tiers && revision >= latest.from)
       return latest.promises;
-    const place = promiser.locate(inode);
+    const place = known ?? promiser.locate(inode);
     const had = new Set([inode.tier]);
     for (const { tier, to } of tiers) if (to > revision) had.add(tier);
     const promises = new Set<PromiseDefinition>();
@@ -100,8 +127,8 @@ export class Commitments {
   }
 
   /** The same for a version, with what was recorded when it was cut. */
-  promisesOf(surveyed: SurveyedInode, version: PastVersion): PromiseDefinition[] {
-    const promises = this.promisesSince(surveyed, version.revision);
+  promisesOf(placed: PlacedInode, version: PastVersion): PromiseDefinition[] {
+    const promises = this.promisesSince(placed, version.revision);
     const recorded = this.#volume.promiser.find(version.promise);
     return recorded === undefined ? promises : [recorded, ...promises];
   }
@@ -110,26 +137,37 @@ export class Commitments {
   holdsOf(inode: InodeRecord): Hold[] {
     const holds = [...this.#sessionHolds];
     for (const hold of this.#pathHolds) {
-      const { name, record } = hold;
-      if (record.revision !== 0 || !this.#concerns(inode, hold)) continue;
-      holds.push({ name, reason: record.reason });
+      const { name, record, release } = hold;
+      if (release !== undefined || record.revision !== 0) continue;
+      if (this.#concerns(inode, hold)) holds.push({ name, reason: record.reason });
     }
     return holds;
   }
 
-  /** Revisions that are kept in the whole tree, or in this inode. */
+  /** The latest release of such a hold in the grace. */
+  releaseOf(inode: InodeRecord): Release | undefined {
+    const releases = [...this.#releases];
+    for (const hold of this.#pathHolds) {
+      const { record, release } = hold;
+      if (release === undefined || record.revision !== 0) continue;
+      if (this.#concerns(inode, hold)) releases.push(release);
+    }
+    return latestOf(releases);
+  }
+
+  /** Revisions that are kept in the whole tree, or in this inode; ascending. */
   pinsOf(inode: InodeRecord): Pin[] {
     const pins = [...this.#pins];
     for (const hold of this.#pathHolds) {
-      const { name, record } = hold;
+      const { name, record, release } = hold;
       const { reason, revision } = record;
       if (revision === 0 || !this.#concerns(inode, hold)) continue;
-      pins.push({ revision, hold: { name, reason }, checkpoint: undefined });
+      pins.push({ revision, ...holdOrRelease({ name, reason }, release) });
     }
-    return pins;
+    return pins.length > this.#pins.length ? pins.toSorted(byRevision) : pins;
   }
 
-  /** Revisions that are kept in the whole tree, whatever the inode. */
+  /** Revisions that are kept in the whole tree, whatever the inode; ascending. */
   get treePins(): readonly Pin[] {
     return this.#pins;
   }
@@ -177,3 +215,11 @@ export class Commitments {
     return above;
   }
 }
+
+const byRevision = (a: Pin, b: Pin): number => a.revision - b.revision;
+
+const holdOrRelease = (hold: Hold, release: Release | undefined): Omit<Pin, 'revision'> => ({
+  hold: release === undefined ? hold : undefined,
+  checkpoint: undefined,
+  release,
+});

@@ -7,8 +7,11 @@
 
 import type { Revision } from '../shared/brands.ts';
 import { isRegular } from '../shared/mode.ts';
+import { mapInSteps, STEP_ITEMS } from '../shared/steps.ts';
+import type { Steps } from '../shared/steps.ts';
 import { timeToMs } from '../shared/time.ts';
 import type { InodeRecord, VersionRecord } from '../index/records.ts';
+import { findFrom } from './ascending.ts';
 
 /** What an inode was until it was superseded. */
 export interface PastState {
@@ -69,24 +72,24 @@ interface Stretch {
  * @param states Oldest first. What lies between two of them has been forgotten.
  * @param versions Oldest first.
  */
-export function describeLife(
+export function* describeLife(
   inode: InodeRecord,
   states: readonly PastState[],
   versions: readonly PastVersion[],
-): Life {
+): Steps<Life> {
   const removed = inode.nlink > 0 ? undefined : findRemoval(inode, states);
-  const intervals = isRegular(inode.mode) ? cutUp(inode, { states, versions, removed }) : [];
+  const intervals = isRegular(inode.mode) ? yield* cutUp(inode, { states, versions, removed }) : [];
   return { inode, states, intervals, removed };
 }
 
 /** False of a revision at which it had no name: then no tree had it. */
 export function wasNamed({ inode, states }: Life, revision: Revision): boolean {
   if (revision < inode.born) return false;
-  const next = states.findIndex(({ to }) => to > revision);
+  const next = findFrom(states, revision + 1, ({ to }) => to);
   const state = states[next]?.inode ?? inode;
   if (state.since <= revision) return state.nlink > 0;
   // Of what lies between two states nothing was needed, or it would be there; before the first it is as made.
-  return (next === 0 || states.length === 0) && !inode.isFirstForgotten;
+  return next === 0 && !inode.isFirstForgotten;
 }
 
 function findRemoval(
@@ -104,16 +107,18 @@ function findRemoval(
   return { revision: next.since, ms: timeToMs(next.ctime) };
 }
 
-function cutUp(
+function* cutUp(
   inode: InodeRecord,
   past: {
     readonly states: readonly PastState[];
     readonly versions: readonly PastVersion[];
     readonly removed: Life['removed'];
   },
-): Interval[] {
+): Steps<Interval[]> {
   const stretches: Stretch[] = [];
-  for (const state of [...past.states.map((each) => each.inode), inode]) {
+  for (let at = 0; at <= past.states.length; at++) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
+    const state = past.states[at]?.inode ?? inode;
     const { versionRevision: version, since } = state;
     const same = state.isUnchanged ? { version, since } : undefined;
     const last = stretches.at(-1);
@@ -128,6 +133,7 @@ function cutUp(
   const intervals: Interval[] = [];
   let at = 0;
   for (const [index, { start, size, isGone }] of stretches.entries()) {
+    if (index % STEP_ITEMS === STEP_ITEMS - 1) yield;
     const next = stretches[index + 1];
     const isRemoval =
       past.removed !== undefined &&
@@ -153,18 +159,21 @@ function cutUp(
       versions: cut,
     });
   }
-  return lengthen(intervals, stretches);
+  return yield* lengthen(intervals, stretches);
 }
 
 /** What is written again as it was is not superseded by that: its clock starts when it is another content. */
-function lengthen(intervals: readonly Interval[], stretches: readonly Stretch[]): Interval[] {
+function* lengthen(
+  intervals: readonly Interval[],
+  stretches: readonly Stretch[],
+): Steps<Interval[]> {
   const again = new Map<Revision, { readonly by: Interval; readonly since: Revision }>();
   for (const [at, { same }] of stretches.entries()) {
     // The last of several counts.
     if (same !== undefined) again.set(same.version, { by: intervals[at] as Interval, ...same });
   }
   if (again.size === 0) return [...intervals];
-  return intervals.map((interval) => {
+  return yield* mapInSteps(intervals, (interval) => {
     const last = interval.versions.at(-1);
     const found = last === undefined ? undefined : again.get(last.revision);
     if (found === undefined) return interval;

@@ -4,6 +4,8 @@
 
 import { SYSTEM_ACTOR } from '../shared/brands.ts';
 import type { Revision } from '../shared/brands.ts';
+import { letOthersRun, takeSteps } from '../shared/steps.ts';
+import type { Steps } from '../shared/steps.ts';
 import { dentryHistoryKey } from '../index/keys.ts';
 import { decodePastDentry } from '../index/records.ts';
 import type { Volume } from '../volume/volume.ts';
@@ -27,6 +29,8 @@ export interface ExaminerOptions {
   /** undefined: the session is active. */
   readonly sessionEndedMs: number | undefined;
   readonly horizon: Revision;
+  /** Awaited now and then while one inode is judged. */
+  readonly pause?: () => Promise<void>;
 }
 
 /** As of one state of the volume's promises. */
@@ -38,13 +42,12 @@ export class Examiner {
   constructor(volume: Volume, options: ExaminerOptions) {
     this.#volume = volume;
     this.#options = options;
-    this.commitments = new Commitments(volume);
+    this.commitments = new Commitments(volume, options.nowMs);
   }
 
-  examine(surveyed: SurveyedInode): Finding {
-    const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
-    const verdict = judge(this.inputOf(surveyed, life));
-    return { surveyed, life, path: this.commitments.pathOf(surveyed.inode), verdict };
+  /** Whoever is served comes in between: what has changed by the end is asked again before anything goes. */
+  examine(surveyed: SurveyedInode): Promise<Finding> {
+    return takeSteps(this.#examine(surveyed), this.#options.pause ?? letOthersRun);
   }
 
   /** What is judged by: for whoever asks what would be if some of it were otherwise. */
@@ -53,11 +56,13 @@ export class Examiner {
     const commitments = this.commitments;
     const { nowMs, horizon } = this.#options;
     const renewedMs = commitments.renewedMs(inode);
+    const placed = { ...surveyed, place: this.#volume.promiser.locate(inode) };
     return {
       life,
-      promisesOf: (version) => commitments.promisesOf(surveyed, version),
-      promisesSince: (revision) => commitments.promisesSince(surveyed, revision),
+      promisesOf: (version) => commitments.promisesOf(placed, version),
+      promisesSince: (revision) => commitments.promisesSince(placed, revision),
       holds: commitments.holdsOf(inode),
+      released: commitments.releaseOf(inode),
       pins: commitments.pinsOf(inode).filter(({ revision }) => wasNamed(life, revision)),
       renewedMs,
       expiredLive: this.#findExpiredLive(life, renewedMs),
@@ -66,6 +71,15 @@ export class Examiner {
       nowMs,
       graceMs: this.#volume.promiser.current.policy.graceMs,
     };
+  }
+
+  *#examine(surveyed: SurveyedInode): Steps<Finding> {
+    const life = yield* describeLife(surveyed.inode, surveyed.states, surveyed.versions);
+    const input = this.inputOf(surveyed, life);
+    // In the same turn: if it moves meanwhile, it is not where it was judged.
+    const path = this.commitments.pathOf(surveyed.inode);
+    const verdict = yield* judge(input);
+    return { surveyed, life, path, verdict };
   }
 
   /**

@@ -74,7 +74,8 @@ export async function explainVersions(
   for (const ino of inos) {
     const surveyed = await readInode(volume.index, ino);
     if (surveyed === undefined) continue;
-    for (const { version, decision } of examiner.examine(surveyed).verdict.versions) {
+    const { verdict } = await examiner.examine(surveyed);
+    for (const { version, decision } of verdict.versions) {
       const { revision } = version;
       const isExpired = decision.keptUntilMs <= options.nowMs;
       explained.push({ ino, revision, decision, isExpired });

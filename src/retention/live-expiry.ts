@@ -57,6 +57,7 @@ export function decideLiveFile(
     sessionEndedMs,
     renewedMs: commitments.renewedMs(inode),
     holds: commitments.holdsOf(inode),
+    released: commitments.releaseOf(inode),
   });
 }
 
@@ -67,7 +68,7 @@ export async function* findExpired(
 ): AsyncGenerator<ExpiredFile> {
   const { sessionEndedMs, nowMs } = options;
   if (sessionEndedMs === undefined) return;
-  const commitments = new Commitments(volume);
+  const commitments = new Commitments(volume, nowMs);
   await commitments.lookBelow(options.pause);
   const { graceMs } = volume.promiser.current.policy;
   yield* visit(ROOT_INO);

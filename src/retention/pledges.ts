@@ -6,6 +6,7 @@ import { ROOT_INO } from '../shared/brands.ts';
 import type { ActorId, Ino, Revision } from '../shared/brands.ts';
 import { SessfsError } from '../shared/errors.ts';
 import { isDirectory } from '../shared/mode.ts';
+import { timeToMs } from '../shared/time.ts';
 import { parseMomentSpec } from '../history/moment-spec.ts';
 import type { Tier } from '../policy/tier.ts';
 import type { HoldTarget } from '../volume/promise-events.ts';
@@ -111,7 +112,10 @@ export class Pledges {
       await this.#volume.cuts.settled();
     }
     const at = options.at ?? this.#volume.state.revision;
-    if (at < this.#volume.state.horizon && !promises.listPinned().includes(at)) {
+    const { promiser, clock } = this.#volume;
+    // One that was removed by mistake can be made again, while that counts for the grace.
+    const isWhole = promiser.listWhole(timeToMs(clock.now())).includes(at);
+    if (at < this.#volume.state.horizon && !isWhole) {
       throw new SessfsError(
         'CONTENT_REMOVED',
         `Cannot make checkpoint "${name}": retention has removed some of r${at}`,

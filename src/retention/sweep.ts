@@ -29,6 +29,7 @@ import { surveyInodes } from './inode-survey.ts';
 import { planRemoval, removesAnything } from './removal.ts';
 import { countKeys, splitRemoval } from './removal-parts.ts';
 import type { Removal } from './removal.ts';
+import { hasPinIn } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
 /** So much is removed in one event: a few milliseconds of the thread that serves. */
@@ -125,7 +126,7 @@ export class Sweep {
       ...(pause === undefined ? {} : { pause }),
     });
     for await (const surveyed of survey) {
-      const finding = this.#examiner.examine(surveyed);
+      const finding = await this.#examiner.examine(surveyed);
       this.#noteDue(finding.verdict);
       if (!removesAnything(finding.verdict)) continue;
       if (finding.verdict.isForgotten && (await this.#hasPastNames(surveyed.inode))) continue;
@@ -269,7 +270,7 @@ export class Sweep {
   async #purgeNames(options: Parameters<Sweep['apply']>[0]): Promise<void> {
     await this.#volume.flushed();
     const { index } = this.#volume;
-    const pins = this.#examiner.commitments.treePins.map(({ revision }) => revision);
+    const pins = this.#examiner.commitments.treePins;
     const cursor = new EntryCursor(index, spaceRange(Space.DENTRY_HISTORY));
     let due: (PurgedName & { readonly since: Revision })[] = [];
     const commit = async (): Promise<void> => {
@@ -286,7 +287,7 @@ export class Sweep {
         const { key, value } = cursor;
         const to = key.readUIntBE(key.length - 6, 6) as Revision;
         const { ino, since } = decodePastDentry(value);
-        const isPinned = pins.some((revision) => revision >= since && revision < to);
+        const isPinned = hasPinIn(pins, since, to);
         if (to <= this.horizon && !isPinned && index.get(inodeKey(ino)) === undefined) {
           const parent = key.readUIntBE(1, 6) as Ino;
           const name = key.toString('latin1', 1 + 6, key.length - 7);

@@ -12,6 +12,8 @@ import { join } from 'node:path';
 
 import type { Ino } from '../shared/brands.ts';
 import { isRegular } from '../shared/mode.ts';
+import { takeSteps } from '../shared/steps.ts';
+import type { Steps } from '../shared/steps.ts';
 import type { PromiseDefinition } from '../policy/promise.ts';
 import type { Volume } from '../volume/volume.ts';
 import { describeLife } from './content-intervals.ts';
@@ -112,7 +114,7 @@ async function countContent(
       extents ??= await InodeExtents.open(volume.index, options.pause);
       const { inode } = surveyed;
       if (!isRegular(inode.mode)) continue;
-      const { kept, unpinned, left } = judging.judge(surveyed);
+      const { kept, unpinned, left } = await takeSteps(judging.judge(surveyed), options.pause);
       await extents.visit(inode, (extent, to) => {
         if (extent.pos >= options.end) return;
         content.all.add(extent);
@@ -153,25 +155,30 @@ class Judging {
     return judging;
   }
 
-  judge(surveyed: SurveyedInode): { kept: KeptContent; unpinned: KeptContent; left: KeptContent } {
+  *judge(
+    surveyed: SurveyedInode,
+  ): Steps<{ kept: KeptContent; unpinned: KeptContent; left: KeptContent }> {
     const isGone = this.#options.without?.has(surveyed.inode.ino) === true;
     const { shortenedToMs } = this.#options;
     const all = { kept: ALL_KEPT, unpinned: ALL_KEPT, left: isGone ? NONE_KEPT : ALL_KEPT };
     if (!this.mayPin && (isGone || shortenedToMs === undefined)) return all;
-    const life = describeLife(surveyed.inode, surveyed.states, surveyed.versions);
+    const life = yield* describeLife(surveyed.inode, surveyed.states, surveyed.versions);
     if (this.#isAllFresh(life)) return all;
     const input = this.#examiner.inputOf(surveyed, life);
-    const keep = (changed: Partial<VerdictInput>): KeptContent =>
-      keptContent(life, judge({ ...input, ...changed }));
-    const isPinned = input.holds.length > 0 || input.pins.length > 0;
-    const kept = this.mayPin ? keep({}) : ALL_KEPT;
+    const keep = function* (changed: Partial<VerdictInput>): Steps<KeptContent> {
+      return keptContent(life, yield* judge({ ...input, ...changed }));
+    };
+    // What was released goes on to be kept for the grace.
+    const pins = input.pins.filter(({ release }) => release !== undefined);
+    const isPinned = input.holds.length > 0 || input.pins.length > pins.length;
+    const kept = this.mayPin ? yield* keep({}) : ALL_KEPT;
     return {
       kept,
-      unpinned: isPinned ? keep({ holds: [], pins: [] }) : kept,
+      unpinned: isPinned ? yield* keep({ holds: [], pins }) : kept,
       left:
         isGone || shortenedToMs === undefined
           ? all.left
-          : keep(this.#shorten(input, shortenedToMs)),
+          : yield* keep(this.#shorten(input, shortenedToMs)),
     };
   }
 

@@ -7,9 +7,12 @@
 
 import type { Revision } from '../shared/brands.ts';
 import { isRegular } from '../shared/mode.ts';
+import { mapInSteps, STEP_ITEMS } from '../shared/steps.ts';
+import type { Steps } from '../shared/steps.ts';
 import { decideVersions, isExpired } from '../policy/policy.ts';
-import type { Decision, Hold, Reason } from '../policy/policy.ts';
+import type { Decision, Hold, Reason, Release } from '../policy/policy.ts';
 import type { PromiseDefinition } from '../policy/promise.ts';
+import { findFrom } from './ascending.ts';
 import type { Interval, Life, PastVersion } from './content-intervals.ts';
 
 /** A named revision that is kept as a whole, or only in this file. */
@@ -18,6 +21,8 @@ export interface Pin {
   readonly hold: Hold | undefined;
   /** Of a checkpoint. */
   readonly checkpoint: string | undefined;
+  /** Of either, if it was released and counts for the grace only. */
+  readonly release: Release | undefined;
 }
 
 export interface VerdictInput {
@@ -28,6 +33,9 @@ export interface VerdictInput {
   readonly promisesSince: (revision: Revision) => readonly PromiseDefinition[];
   /** On the inode, what is above it, or the session. */
   readonly holds: readonly Hold[];
+  /** The latest release of such a hold, while it counts. */
+  readonly released: Release | undefined;
+  /** Ascending by their revision. */
   readonly pins: readonly Pin[];
   readonly renewedMs: number | undefined;
   /** Its session ended, its time as a live file was over, and the sweeper took it away: since when that counted. */
@@ -56,12 +64,13 @@ export interface Verdict {
   readonly forgottenStates: readonly Revision[];
 }
 
-export function judge(input: VerdictInput): Verdict {
-  const decisions = decide(input);
+export function* judge(input: VerdictInput): Steps<Verdict> {
+  const decisions = yield* decide(input);
   const versions: VersionVerdict[] = [];
   const removed: Interval[] = [];
   const kept: Interval[] = [];
-  for (const interval of input.life.intervals) {
+  for (const [at, interval] of input.life.intervals.entries()) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
     const isDue = new Map(
       interval.versions.map((version) => [version, isVersionDue(input, decisions, version)]),
     );
@@ -82,40 +91,51 @@ export function judge(input: VerdictInput): Verdict {
     isForgotten,
     forgottenStates: isForgotten
       ? input.life.states.map(({ to }) => to)
-      : listForgottenStates(input, kept),
+      : yield* listForgottenStates(input, kept),
   };
 }
 
 /** The decision about each version of an inode. */
-export function decide(input: VerdictInput): Map<PastVersion, Decision> {
+export function* decide(input: VerdictInput): Steps<Map<PastVersion, Decision>> {
   const { life } = input;
-  const listed = life.intervals.flatMap((interval) =>
-    interval.versions.map((version) => ({ version, interval })),
-  );
-  const decided = decideVersions({
-    isLive: life.removed === undefined,
-    renewedMs: input.renewedMs,
-    versions: listed.map(({ version, interval }) => {
-      const pins = input.pins.filter((pin) => isIn(interval, pin.revision));
-      return {
-        revision: version.revision,
-        cutMs: version.time.sec * 1000 + version.time.nsec / 1e6,
-        supersededMs: interval.endedMs,
-        isProtected: interval.isProtected,
-        promises: input.promisesOf(version),
-        holds: [...input.holds, ...pins.flatMap(({ hold }) => (hold === undefined ? [] : [hold]))],
-        checkpoints: pins.flatMap(({ checkpoint }) => checkpoint ?? []),
-      };
-    }),
+  const listed: { readonly version: PastVersion; readonly interval: Interval }[] = [];
+  for (const [at, interval] of life.intervals.entries()) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
+    for (const version of interval.versions) listed.push({ version, interval });
+  }
+  const versions = yield* mapInSteps(listed, ({ version, interval }) => {
+    const pins = pinsIn(input.pins, interval.start, interval.end);
+    const releases = [input.released, ...pins.map(({ release }) => release)];
+    return {
+      revision: version.revision,
+      cutMs: version.time.sec * 1000 + version.time.nsec / 1e6,
+      supersededMs: interval.endedMs,
+      isProtected: interval.isProtected,
+      promises: input.promisesOf(version),
+      holds: [...input.holds, ...pins.flatMap(({ hold }) => hold ?? [])],
+      checkpoints: pins.flatMap(({ checkpoint }) => checkpoint ?? []),
+      released: latestOf(releases.flatMap((release) => release ?? [])),
+    };
   });
+  const isLive = life.removed === undefined;
+  const decided = yield* decideVersions({ isLive, renewedMs: input.renewedMs, versions });
   // Not the last that has versions: when those are gone, the ones before keep their own time.
   const last = life.intervals.at(-1);
-  return new Map(
-    listed.map(({ version, interval }, at) => {
-      const decision = decided[at] as Decision;
-      return [version, interval === last ? expireNow(decision, input) : decision];
-    }),
-  );
+  const decisions = new Map<PastVersion, Decision>();
+  for (const [at, { version, interval }] of listed.entries()) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
+    const decision = decided[at] as Decision;
+    decisions.set(version, interval === last ? expireNow(decision, input) : decision);
+  }
+  return decisions;
+}
+
+export function latestOf(releases: readonly Release[]): Release | undefined {
+  let latest = releases[0];
+  for (const release of releases) {
+    if (latest === undefined || release.releasedMs > latest.releasedMs) latest = release;
+  }
+  return latest;
 }
 
 /**
@@ -128,7 +148,7 @@ function expireNow(decision: Decision, { life, expiredLive }: VerdictInput): Dec
   const { ms } = life.removed;
   const reasons = decision.reasons
     .map((reason): Reason => {
-      const isOver = 'untilMs' in reason && expiredLive.sinceMs + reason.promise.ladder.live <= ms;
+      const isOver = 'promise' in reason && expiredLive.sinceMs + reason.promise.ladder.live <= ms;
       return isOver ? { ...reason, untilMs: ms } : reason;
     })
     .toSorted((a, b) => (endOf(a) === endOf(b) ? 0 : endOf(b) - endOf(a)));
@@ -148,9 +168,9 @@ function isVersionDue(
 
 /** Whether content may go for all that is not a version: moments, checkpoints, who has it open. */
 function isContentDue(input: VerdictInput, interval: Interval): boolean {
-  const { life, holds, pins, nowMs, graceMs } = input;
-  if (interval.endedMs === undefined || holds.length > 0) return false;
-  if (pins.some(({ revision }) => isIn(interval, revision))) return false;
+  const { life, pins, nowMs, graceMs } = input;
+  if (interval.endedMs === undefined || isHeld(input)) return false;
+  if (hasPinIn(pins, interval.start, interval.end)) return false;
   // What a live file was at its last cut is what its next content is compared with.
   if (life.removed === undefined && isIn(interval, life.inode.cutRevision)) return false;
   if (life.removed !== undefined) {
@@ -169,55 +189,62 @@ function isContentDue(input: VerdictInput, interval: Interval): boolean {
 }
 
 function mayBeForgotten(input: VerdictInput, kept: readonly Interval[]): boolean {
-  const { life, holds, pins, horizon } = input;
+  const { life, pins, horizon } = input;
   const { removed, inode } = life;
-  if (removed === undefined || input.isOpen || holds.length > 0 || kept.length > 0) return false;
+  if (removed === undefined || input.isOpen || isHeld(input) || kept.length > 0) return false;
   if (removed.revision > horizon || inode.since > horizon) return false;
-  return !pins.some(({ revision }) => revision >= inode.born && revision < removed.revision);
+  return !hasPinIn(pins, inode.born, removed.revision);
 }
 
-function listForgottenStates(input: VerdictInput, kept: readonly Interval[]): Revision[] {
-  const { life, pins, horizon, holds } = input;
-  if (holds.length > 0) return [];
+const isHeld = ({ holds, released }: VerdictInput): boolean =>
+  holds.length > 0 || released !== undefined;
+
+function* listForgottenStates(input: VerdictInput, kept: readonly Interval[]): Steps<Revision[]> {
+  const { life, pins, horizon } = input;
+  if (isHeld(input)) return [];
   const needed = new Set<number>();
-  for (const { start, end, again, versions } of kept) {
+  // Ascending, as versions are; and as many as there are states, where a file is saved all the time.
+  const cut: Revision[] = [];
+  for (const [at, { start, end, again, versions }] of kept.entries()) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
     if (versions.length === 0) continue;
+    for (const { revision } of versions) cut.push(revision);
     // Its first state tells the content, the one after its end when that was superseded.
     needed.add(start).add(end);
     if (again !== undefined) needed.add(again.since).add(again.end);
   }
-  // Ascending, as versions are; and as many as there are states, where a file is saved all the time.
-  const cut = kept.flatMap(({ versions }) => versions.map(({ revision }) => revision));
   const hasCutIn = (from: Revision, to: Revision): boolean => {
-    const first = cut[findFrom(cut, from)];
+    const first = cut[findFrom(cut, from, (revision) => revision)];
     return first !== undefined && first < to;
   };
   const first = life.states[0]?.inode;
   if (first !== undefined) {
     // What the inode was as it was made follows from the first state: see AsOf.findNode.
-    const isMade = (revision: number): boolean => revision >= first.born && revision < first.since;
-    if (pins.some(({ revision }) => isMade(revision))) needed.add(first.since);
+    if (hasPinIn(pins, first.born, first.since)) needed.add(first.since);
   }
-  return life.states
-    .filter(({ inode, to }) => {
-      if (to > horizon || needed.has(inode.since)) return false;
-      if (hasCutIn(inode.since, to)) return false;
-      return !pins.some(({ revision }) => revision >= inode.since && revision < to);
-    })
-    .map(({ to }) => to);
+  const forgotten: Revision[] = [];
+  for (const [at, { inode, to }] of life.states.entries()) {
+    if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
+    if (to > horizon) break;
+    if (needed.has(inode.since) || hasCutIn(inode.since, to)) continue;
+    if (!hasPinIn(pins, inode.since, to)) forgotten.push(to);
+  }
+  return forgotten;
 }
 
-/** The place of the first number that is not below another; they ascend. */
-function findFrom(numbers: readonly number[], least: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((numbers[middle] as number) < least) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+/** Those from one revision up to before another. */
+function pinsIn(pins: readonly Pin[], from: number, to: number): readonly Pin[] {
+  const at = findFrom(pins, from, revisionOf);
+  return pins.slice(at, findFrom(pins, to, revisionOf));
 }
+
+/** @param pins Ascending. */
+export function hasPinIn(pins: readonly Pin[], from: number, to: number): boolean {
+  const first = pins[findFrom(pins, from, revisionOf)];
+  return first !== undefined && first.revision < to;
+}
+
+const revisionOf = ({ revision }: Pin): Revision => revision;
 
 /** True if a revision is one in which the interval lasted. */
 export const isIn = ({ start, end }: Interval, revision: number): boolean =>

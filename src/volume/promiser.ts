@@ -5,7 +5,8 @@
  */
 
 import { NO_PROMISE, ROOT_INO } from '../shared/brands.ts';
-import type { Ino, Name, PromiseId } from '../shared/brands.ts';
+import type { Ino, Name, PromiseId, Revision } from '../shared/brands.ts';
+import { timeToMs } from '../shared/time.ts';
 import { encodePromise, decodePromise } from '../policy/promise.ts';
 import type { PromiseDefinition } from '../policy/promise.ts';
 import { decodePolicy, DEFAULT_POLICY, encodePolicy } from '../policy/retention-policy.ts';
@@ -15,6 +16,7 @@ import { TIERS } from '../policy/tier.ts';
 import type { Tier } from '../policy/tier.ts';
 import type { InodeRecord } from '../index/records.ts';
 import type { Core } from './core.ts';
+import { findMoment } from './promises.ts';
 import type { PastPolicy } from './promises.ts';
 import { SYSTEM_CALLER } from './store.ts';
 
@@ -118,6 +120,24 @@ export class Promiser {
       this.#epochsOf = promises.generation;
     }
     return this.#epochs;
+  }
+
+  /**
+   * Every revision at which the whole tree is kept, ascending: also by what was released, while every policy
+   * since then keeps that for its grace.
+   */
+  listWhole(nowMs: number): Revision[] {
+    const { promises } = this.#core.state;
+    const whole = new Set(promises.listPinned());
+    const graces = this.epochs.map(({ policy, to }) => ({ to, graceMs: policy.graceMs }));
+    for (const [revision, released] of promises.released) {
+      const moment = findMoment(released);
+      const untilMs = timeToMs(released.releasedAt);
+      // A shorter grace that held in between may have taken it.
+      const isOver = graces.some(({ to, graceMs }) => to > revision && untilMs + graceMs <= nowMs);
+      if (moment !== undefined && !isOver) whole.add(moment);
+    }
+    return [...whole].toSorted((a, b) => a - b);
   }
 
   /** A path in parts, from the root of the volume; of what was removed, as far as it is known. */

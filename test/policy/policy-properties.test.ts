@@ -5,11 +5,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { decideLive, decideVersions, isExpired } from '../../src/policy/policy.ts';
+import { decideLive, isExpired } from '../../src/policy/policy.ts';
 import type { FileFacts, VersionFacts } from '../../src/policy/policy.ts';
 import { encodePromise, endOf } from '../../src/policy/promise.ts';
 import type { PromiseDefinition } from '../../src/policy/promise.ts';
-import { DAY, HOUR, durations, promises } from './promises.ts';
+import { DAY, HOUR, decideAtOnce, durations, promises } from './promises.ts';
 
 const RUNS = { numRuns: 500 };
 
@@ -66,7 +66,7 @@ const files: fc.Arbitrary<FileFacts> = fc
   });
 
 function keptAt(file: FileFacts, nowMs: number, graceMs: number): VersionFacts[] {
-  const decisions = decideVersions(file);
+  const decisions = decideAtOnce(file);
   return file.versions.filter((_, at) => {
     const decision = decisions[at];
     return decision === undefined || !isExpired(decision, nowMs, graceMs);
@@ -81,7 +81,7 @@ describe('decideVersions', () => {
   test('never lets go what is live, held, pinned or the newest of a live file', () => {
     fc.assert(
       fc.property(files, (file) => {
-        const decisions = decideVersions(file);
+        const decisions = decideAtOnce(file);
         const pinned = decisions.filter((_, at) => {
           const version = file.versions[at];
           return (
@@ -109,8 +109,8 @@ describe('decideVersions', () => {
         const versions = file.versions.map((version, at) =>
           picks[at] === true ? { ...version, promises: [...version.promises, promise] } : version,
         );
-        const before = decideVersions(file);
-        for (const [at, after] of decideVersions({ ...file, versions }).entries()) {
+        const before = decideAtOnce(file);
+        for (const [at, after] of decideAtOnce({ ...file, versions }).entries()) {
           expect(after.keptUntilMs).toBeGreaterThanOrEqual(before[at]?.keptUntilMs ?? 0);
         }
       }),
@@ -138,7 +138,7 @@ describe('decideVersions', () => {
   test('keeps what is protected to the end of each promise, and all else at least for `all`', () => {
     fc.assert(
       fc.property(files, (file) => {
-        for (const [at, { keptUntilMs }] of decideVersions(file).entries()) {
+        for (const [at, { keptUntilMs }] of decideAtOnce(file).entries()) {
           const version = file.versions[at];
           if (version === undefined) continue;
           for (const { ladder } of version.promises) {
@@ -155,7 +155,7 @@ describe('decideVersions', () => {
     const forEver = new Set(['live', 'last-version', 'newest', 'hold', 'checkpoint']);
     fc.assert(
       fc.property(files, (file) => {
-        for (const [at, { keptUntilMs, reasons }] of decideVersions(file).entries()) {
+        for (const [at, { keptUntilMs, reasons }] of decideAtOnce(file).entries()) {
           const version = file.versions[at];
           if (version === undefined || forEver.has(reasons[0]?.kind ?? 'live')) continue;
           const longestMs = Math.max(...version.promises.map(({ ladder }) => endOf(ladder)));
@@ -169,7 +169,7 @@ describe('decideVersions', () => {
   test('gives the end of its first reason, and of no other a later one', () => {
     fc.assert(
       fc.property(files, (file) => {
-        for (const { keptUntilMs, reasons } of decideVersions(file)) {
+        for (const { keptUntilMs, reasons } of decideAtOnce(file)) {
           const ends = reasons.map((reason) => ('untilMs' in reason ? reason.untilMs : Infinity));
           expect(ends[0]).toBe(keptUntilMs);
           expect(ends).toEqual(ends.toSorted((a, b) => (a === b ? 0 : b - a)));

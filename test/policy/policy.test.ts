@@ -4,10 +4,10 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { decideLive, decideVersions, isExpired } from '../../src/policy/policy.ts';
+import { decideLive, isExpired } from '../../src/policy/policy.ts';
 import type { FileFacts, LiveFacts, VersionFacts } from '../../src/policy/policy.ts';
 import { describeReason } from '../../src/policy/reason-text.ts';
-import { DAY, HOUR, tierPromise } from './promises.ts';
+import { DAY, HOUR, decideAtOnce, tierPromise } from './promises.ts';
 
 const at = (iso: string): number => Date.parse(`2026-${iso}Z`);
 const show = (ms: number): string =>
@@ -45,7 +45,7 @@ function live(versions: readonly VersionFacts[], more: Partial<FileFacts> = {}):
 
 /** One line a version: when it was cut and superseded, until when it is kept, and each reason. */
 function table(file: FileFacts): string[] {
-  return decideVersions(file).map((decision, index) => {
+  return decideAtOnce(file).map((decision, index) => {
     const { cutMs, supersededMs } = file.versions[index] ?? { cutMs: 0, supersededMs: 0 };
     const reasons = decision.reasons.map((reason) =>
       'untilMs' in reason
@@ -192,7 +192,7 @@ describe('decideVersions', () => {
       ...version,
       promises: version.revision < 4 ? [EPHEMERAL, promise] : [EPHEMERAL],
     }));
-    const kinds = decideVersions(live(versions)).map((decision) => decision.reasons[0]?.kind);
+    const kinds = decideAtOnce(live(versions)).map((decision) => decision.reasons[0]?.kind);
     expect(kinds).toEqual(['all', 'all', 'newest', 'all', 'live']);
   });
 
@@ -228,7 +228,7 @@ describe('decideVersions', () => {
     `);
     const old = { ...makeVersions(['03-02T09:10'], {}, '03-02T09:20')[0], cutMs: -1 };
     const epoch = { ...old, revision: 2, cutMs: 0 };
-    const kinds = decideVersions(live([old, epoch] as VersionFacts[], { isLive: false }));
+    const kinds = decideAtOnce(live([old, epoch] as VersionFacts[], { isLive: false }));
     expect(kinds.map((decision) => decision.reasons[0]?.kind)).toEqual(['daily', 'daily']);
   });
 
@@ -253,7 +253,7 @@ describe('decideVersions', () => {
   });
 
   test('has nothing to decide about a file without versions', () => {
-    expect(decideVersions(live([]))).toEqual([]);
+    expect(decideAtOnce(live([]))).toEqual([]);
   });
 });
 

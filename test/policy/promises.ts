@@ -4,6 +4,8 @@
 
 import * as fc from 'fast-check';
 
+import { decideVersions } from '../../src/policy/policy.ts';
+import type { Decision, FileFacts } from '../../src/policy/policy.ts';
 import { DEFAULT_LADDERS } from '../../src/policy/promise.ts';
 import type { Ladder, PromiseDefinition } from '../../src/policy/promise.ts';
 import { TIERS } from '../../src/policy/tier.ts';
@@ -11,6 +13,15 @@ import type { Tier } from '../../src/policy/tier.ts';
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
+
+/** Without a pause. */
+export function decideAtOnce(file: FileFacts): Decision[] {
+  const steps = decideVersions(file);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
 
 export function tierPromise(tier: Tier, ladder: Partial<Ladder> = {}): PromiseDefinition {
   const whole = { ...DEFAULT_LADDERS[tier], ...ladder };

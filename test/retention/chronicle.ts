@@ -94,6 +94,8 @@ export class Chronicle {
   readonly epochs: Epoch[] = [];
   readonly checkpoints = new Map<string, number>();
   readonly holds = new Map<string, HeldTarget>();
+  /** What was released, and when: a checkpoint is a hold on the session at its revision. */
+  readonly released: { readonly target: HeldTarget; readonly ms: number }[] = [];
   /** When each revision was, by its number. */
   readonly times: number[] = [-Infinity];
   purges = 0;
@@ -273,12 +275,19 @@ export class Chronicle {
         return;
       }
       case 'checkpoint':
-        if (event.at === undefined) this.checkpoints.delete(event.name);
-        else this.checkpoints.set(event.name, event.at);
+        if (event.at === undefined) {
+          const revision = this.checkpoints.get(event.name);
+          this.checkpoints.delete(event.name);
+          if (revision === undefined) return;
+          this.released.push({ target: { ino: 0, revision, path: '' }, ms: at.ms });
+        } else this.checkpoints.set(event.name, event.at);
         return;
       case 'hold':
-        if (event.target === undefined) this.holds.delete(event.name);
-        else this.holds.set(event.name, event.target);
+        if (event.target === undefined) {
+          const target = this.holds.get(event.name);
+          this.holds.delete(event.name);
+          if (target !== undefined) this.released.push({ target, ms: at.ms });
+        } else this.holds.set(event.name, event.target);
         return;
       case 'batch':
         for (const part of event.events) this.#note(part, at);

@@ -110,7 +110,7 @@ export class Oracle {
         const live = Math.max(...promised.map(({ rungs }) => rungs.live));
         const startMs = Math.max(thing.ctimeMs, sessionEndedMs, this.#renewedMs(thing));
         const isOver = startMs + live + this.graceMs <= nowMs;
-        if (isBelowOver && isOver && !isOpen(ino) && !this.isHeld(thing)) expired.add(key);
+        if (isBelowOver && isOver && !isOpen(ino) && !this.isHeld(thing, nowMs)) expired.add(key);
         else isEmptied = false;
       }
       return isEmptied;
@@ -138,18 +138,29 @@ export class Oracle {
     return [...checkpoints.values(), ...held.map(({ revision }) => revision)];
   }
 
-  isHeld(thing: Thing): boolean {
-    return [...this.chronicle.holds.values()].some(
+  /** What is held, and what was released within the grace. */
+  #heldOn(nowMs: number): HeldTarget[] {
+    const { checkpoints, holds, released } = this.chronicle;
+    const late = released.filter(({ ms }) => ms + this.graceMs > nowMs);
+    return [
+      ...[...checkpoints.values()].map((revision) => ({ ino: 0, revision, path: '' }) as const),
+      ...holds.values(),
+      ...late.map(({ target }) => target),
+    ];
+  }
+
+  isHeld(thing: Thing, nowMs: number): boolean {
+    return this.#heldOn(nowMs).some(
       (target) => target.revision === 0 && (target.ino === 0 || this.#concerns(thing, target)),
     );
   }
 
-  /** Revisions at which a thing is kept. */
-  pinsOf(thing: Thing): number[] {
-    const own = [...this.chronicle.holds.values()].filter(
-      (target) => target.revision !== 0 && target.ino !== 0 && this.#concerns(thing, target),
+  /** Revisions at which a thing is kept; without a time: not those that were released. */
+  pinsOf(thing: Thing, nowMs = Infinity): number[] {
+    const pinning = this.#heldOn(nowMs).filter(
+      (target) => target.revision !== 0 && (target.ino === 0 || this.#concerns(thing, target)),
     );
-    const revisions = [...this.pinned, ...own.map(({ revision }) => revision)];
+    const revisions = pinning.map(({ revision }) => revision);
     // A tree in which it had no name needs nothing of it.
     const names = this.chronicle.namesOf(thing.ino);
     return revisions.filter((at) => names.some(({ since, to }) => since <= at && at < to));
@@ -210,7 +221,8 @@ export class Oracle {
   #isContentDue(thing: Thing, span: Span, day: Day): boolean {
     const { start, end, endMs } = span;
     const isIn = (revision: number): boolean => revision >= start && revision < end;
-    if (endMs === undefined || this.isHeld(thing) || this.pinsOf(thing).some(isIn)) return false;
+    if (endMs === undefined || this.isHeld(thing, day.nowMs)) return false;
+    if (this.pinsOf(thing, day.nowMs).some(isIn)) return false;
     const { removed } = thing;
     if (removed === undefined && isIn(thing.cutRevision)) return false;
     if (removed !== undefined && end >= removed.revision) {
@@ -258,10 +270,12 @@ export class Oracle {
         extend(cut, Infinity);
       }
     }
+    const isHeld = this.isHeld(thing, day.nowMs);
+    const pins = this.pinsOf(thing, day.nowMs);
     for (const { cut, span } of there) {
       if (span.endMs === undefined) extend(cut, Infinity);
       const isIn = (revision: number): boolean => revision >= span.start && revision < span.end;
-      if (this.isHeld(thing) || this.pinsOf(thing).some(isIn)) extend(cut, Infinity);
+      if (isHeld || pins.some(isIn)) extend(cut, Infinity);
     }
     const newest = there.at(-1);
     if (isLive && newest !== undefined) extend(newest.cut, Infinity);

@@ -4,8 +4,11 @@
 
 import { expect, test } from 'vitest';
 
+import { Examiner } from '../../src/retention/examiner.ts';
+import { readInode } from '../../src/retention/inode-survey.ts';
 import { Sweeper } from '../../src/retention/sweeper.ts';
 import type { SweepReport, SweepRequest } from '../../src/retention/sweeper.ts';
+import { NO_REVISION } from '../../src/shared/brands.ts';
 import { Desk } from '../volume/desk.ts';
 
 const HOUR_MS = 3_600_000;
@@ -42,4 +45,30 @@ test('a sweep keeps all versions of a day, then one an hour, then one a day, the
   desk.clock.ms += 8 * DAY_MS;
   await sweep(desk);
   expect(await desk.contents('f')).toEqual(['text 36']);
+});
+
+test('a file of many versions is judged in many turns', async () => {
+  const desk = await Desk.open();
+  for (let i = 0; i < 2000; i++) {
+    desk.clock.ms += 1000;
+    desk.save('f', `text ${i}`);
+  }
+  const { volume } = desk;
+  await volume.cuts.settled();
+  await volume.flushed();
+  const surveyed = await readInode(volume.index, desk.ino('f'));
+  let pauses = 0;
+  const examiner = new Examiner(volume, {
+    nowMs: desk.clock.ms,
+    sessionEndedMs: undefined,
+    horizon: NO_REVISION,
+    pause: () => {
+      pauses += 1;
+      return Promise.resolve();
+    },
+  });
+  if (surveyed === undefined) throw new Error('it is there');
+  const { verdict } = await examiner.examine(surveyed);
+  expect(verdict.versions).toHaveLength(2000);
+  expect(pauses).toBeGreaterThan(20);
 });

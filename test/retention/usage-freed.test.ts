@@ -18,6 +18,7 @@ import { isDirectory } from '../../src/shared/mode.ts';
 import { cloneFileRange } from '../../src/volume/files.ts';
 import { findChild } from '../../src/volume/names.ts';
 import { Desk } from '../volume/desk.ts';
+import { STRICT_POLICY } from './ladders.ts';
 
 const HOUR_MS = 3_600_000;
 const YEARS_MS = 10 * 365 * 24 * HOUR_MS;
@@ -168,6 +169,8 @@ test('what is pinned, and what a sweep would give back, is what goes', async () 
     fc.asyncProperty(fc.array(aged, { minLength: 10, maxLength: 40 }), async (work) => {
       const desk = await Desk.open();
       const pledges = new Pledges(desk.volume);
+      // What is released goes at once.
+      pledges.setPolicy(STRICT_POLICY.text);
       for (const directory of DIRECTORIES) desk.mkdir(directory);
       for (const [at, { step, hours, pins }] of work.entries()) {
         desk.clock.ms += 1000 + hours * HOUR_MS;
