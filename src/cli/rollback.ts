@@ -14,6 +14,7 @@ import { nameToText } from '../shared/names.ts';
 interface RollbackOptions extends CommonOptions {
   readonly to: string;
   readonly exact?: boolean;
+  readonly partial?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -29,6 +30,7 @@ export function addRollback(program: Command): void {
       'r42, ~1, 10m, "yesterday 17:00", 2026-11-22T10:15Z, before-deploy',
     )
     .option('--exact', 'also remove what came later (listed first)')
+    .option('--partial', 'leave out files whose content retention has removed')
     .option('--dry-run', 'only say what would be done');
   withCommon(
     command,
@@ -43,6 +45,7 @@ async function run(path: string, options: RollbackOptions): Promise<void> {
     path: target.path,
     to: options.to,
     exact: options.exact === true,
+    partial: options.partial === true,
     dryRun: isDryRun,
     actor: currentActor(),
   });

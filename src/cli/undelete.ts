@@ -18,15 +18,20 @@ export function addUndelete(program: Command): void {
       'Bring back a file or directory that was removed; a directory with all that went with it',
     )
     .argument('<path>', 'where it was: a path on a mount, or SESSION:path')
+    .option('--partial', 'leave out files whose content retention has removed')
     .option('--dry-run', 'only say what would be done');
   withCommon(command, 'sessfs undelete src').action(run);
 }
 
-async function run(path: string, options: CommonOptions & { dryRun?: boolean }): Promise<void> {
+async function run(
+  path: string,
+  options: CommonOptions & { dryRun?: boolean; partial?: boolean },
+): Promise<void> {
   const target = parseTarget(path, options);
   const isDryRun = options.dryRun === true;
   const reply = await target.client.undelete(target.session, {
     path: target.path,
+    partial: options.partial === true,
     dryRun: isDryRun,
     actor: currentActor(),
   });

@@ -222,12 +222,14 @@ export interface RollbackRequest {
   readonly path: string;
   readonly to: string;
   readonly exact: boolean;
+  readonly partial?: boolean;
   readonly dryRun: boolean;
   readonly actor: ActorInfo;
 }
 
 export interface UndeleteRequest {
   readonly path: string;
+  readonly partial?: boolean;
   readonly dryRun: boolean;
   readonly actor: ActorInfo;
 }
@@ -238,6 +240,8 @@ export interface RollbackReply {
   readonly before: number;
   /** What it was rolled back to; undefined for undelete. */
   readonly to: number | undefined;
+  /** As text: what did not come back because its content is gone; only of a partial one. */
+  readonly leftOut: readonly string[];
   readonly steps: readonly {
     readonly action: 'restore' | 'create' | 'remove' | 'attributes';
     readonly path: string;

@@ -254,6 +254,7 @@ async function rollback(served: ServedVolume, { body }: ControlRequest): Promise
     path,
     to: revision,
     exact: body['exact'] === true,
+    partial: body['partial'] === true,
     dryRun: body['dryRun'] === true,
     actor: internActor(volume, body['actor']),
   });
@@ -267,6 +268,7 @@ async function undelete(
   const path: Name[] = parsePath(textField(body, 'path'));
   const result = await history.undelete({
     path,
+    partial: body['partial'] === true,
     dryRun: body['dryRun'] === true,
     actor: internActor(volume, body['actor']),
   });
@@ -279,5 +281,6 @@ function encodeResult(result: RollbackResult, to: number | undefined): RollbackR
     before: result.before,
     to,
     steps: result.steps.map((step) => ({ ...step, text: nameToText(step.path) })),
+    leftOut: result.leftOut.map(nameToText),
   };
 }

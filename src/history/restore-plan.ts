@@ -51,6 +51,7 @@ export class RestorePlan {
   /** INVARIANT: a live inode becomes one inode of the past: names that are links now may not have been. */
   readonly #becoming = new Map<Ino, Ino>();
   readonly #cuts = new Set<Ino>();
+  readonly #isPartial: boolean;
   readonly #gone: string[] = [];
   /** What the cuts among the events are promised. */
   readonly #promised = new Map<Event, PromiseDefinition>();
@@ -61,7 +62,9 @@ export class RestorePlan {
   readonly #firstIno: number;
   #nextIno: number;
 
-  constructor(volume: Volume, asOf: AsOf) {
+  /** @param options.isPartial What retention has removed is left out, instead of stopping all of it. */
+  constructor(volume: Volume, asOf: AsOf, options: { readonly isPartial: boolean }) {
+    this.#isPartial = options.isPartial;
     this.#volume = volume;
     this.#asOf = asOf;
     this.#firstIno = volume.state.nextIno;
@@ -122,6 +125,10 @@ export class RestorePlan {
 
   /** Brings one thing of the past back under a name. Returns the inode that it is now. */
   async restore(node: Node, place: Place): Promise<Ino> {
+    if (this.#isPartial && node.isGone) {
+      this.#gone.push(place.path);
+      return node.ino;
+    }
     const live = this.noteName(place.parent, place.name);
     const present = live === undefined ? undefined : this.noteInode(live.ino);
     const known = this.#restored.get(node.ino);

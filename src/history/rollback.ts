@@ -23,12 +23,14 @@ export interface RollbackOptions {
   readonly path: readonly Name[];
   readonly to: Revision;
   readonly exact?: boolean;
+  readonly partial?: boolean;
   readonly dryRun?: boolean;
   readonly actor: ActorId;
 }
 
 export interface UndeleteOptions {
   readonly path: readonly Name[];
+  readonly partial?: boolean;
   readonly dryRun?: boolean;
   readonly actor: ActorId;
 }
@@ -97,17 +99,19 @@ export class Rollbacks {
   }
 
   async #carryOut(
-    options: { readonly actor: ActorId; readonly dryRun?: boolean },
+    options: { readonly actor: ActorId; readonly dryRun?: boolean; readonly partial?: boolean },
     fill: (plan: RestorePlan) => Promise<void>,
   ): Promise<RollbackResult> {
     const { state } = this.#volume;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       await this.#volume.cuts.settled();
-      const plan = new RestorePlan(this.#volume, this.#asOf);
+      const isPartial = options.partial === true;
+      const plan = new RestorePlan(this.#volume, this.#asOf, { isPartial });
       await fill(plan);
-      if (plan.gone.length > 0) throw goneError(plan.gone);
+      const { gone: leftOut } = plan;
+      if (leftOut.length > 0 && !isPartial) throw goneError(leftOut);
       if (options.dryRun === true || plan.isEmpty) {
-        return { revision: undefined, before: state.revision, steps: plan.steps };
+        return { revision: undefined, before: state.revision, steps: plan.steps, leftOut };
       }
       if (!plan.isCurrent()) continue;
       for (const ino of plan.cuts) this.#volume.cuts.beforeRemoval(ino, 'replaced');
@@ -118,7 +122,7 @@ export class Rollbacks {
         this.#volume.commit(plan.batch, by);
         const { revision } = state;
         await this.onChange(plan.change);
-        return { revision, before, steps: plan.steps };
+        return { revision, before, steps: plan.steps, leftOut };
       } finally {
         told();
       }
@@ -363,7 +367,7 @@ function goneError(gone: readonly string[]): SessfsError {
     'CONTENT_REMOVED',
     `Cannot bring back ${first}${others}: retention has removed the content`,
     {
-      hint: 'Bring back a later version, or what is beside it; sessfs log PATH lists what is kept',
+      hint: 'What is kept comes back with --partial; sessfs log PATH lists the versions that are',
     },
   );
 }

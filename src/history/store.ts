@@ -109,6 +109,8 @@ export interface RollbackResult {
   readonly before: Revision;
   /** Removals first. */
   readonly steps: readonly RollbackStep[];
+  /** Paths that did not come back, because retention has removed what they held: only if that was asked for. */
+  readonly leftOut: readonly string[];
 }
 
 export interface HistoryStatus {
@@ -176,12 +178,15 @@ export interface History {
    * @param options.path From the root; empty is the whole volume.
    * @param options.to For a file: any revision of it. Its content, mode, owner, times and xattrs come back.
    * @param options.exact Also removes what came later (default: overlay, what came later stays).
-   * @throws {SessfsError} PATH_UNKNOWN If the path did not exist at that revision.
+   * @param options.partial Leaves out what retention has removed the content of.
+   * @throws {SessfsError} PATH_UNKNOWN If the path did not exist at that revision; CONTENT_REMOVED If the
+   *   content of any of it is gone, unless partial.
    */
   rollback(options: {
     path: readonly Name[];
     to: Revision;
     exact?: boolean;
+    partial?: boolean;
     dryRun?: boolean;
     actor: ActorId;
   }): Promise<RollbackResult>;
@@ -193,6 +198,7 @@ export interface History {
    */
   undelete(options: {
     path: readonly Name[];
+    partial?: boolean;
     dryRun?: boolean;
     actor: ActorId;
   }): Promise<RollbackResult>;

@@ -6,7 +6,6 @@
  */
 
 import type { Revision } from '../shared/brands.ts';
-import { isRegular } from '../shared/mode.ts';
 import { mapInSteps, STEP_ITEMS } from '../shared/steps.ts';
 import type { Steps } from '../shared/steps.ts';
 import { decideVersions, isExpired } from '../policy/policy.ts';
@@ -249,6 +248,3 @@ const revisionOf = ({ revision }: Pin): Revision => revision;
 /** True if a revision is one in which the interval lasted. */
 export const isIn = ({ start, end }: Interval, revision: number): boolean =>
   revision >= start && revision < end;
-
-/** Directories, symlinks and the like have no content that could expire. */
-export const hasContent = ({ inode }: Life): boolean => isRegular(inode.mode);
