@@ -32,9 +32,12 @@ export class StormSweeper {
 
   /** @param {number} endsAt */
   async run(endsAt) {
+    // What expires is swept every other time.
+    const expiring = this.#sessions.find(({ name }) => name === 'expiring');
     for (let turn = 0; Date.now() < endsAt; turn += 1) {
       const session = this.#sessions[turn % this.#sessions.length];
       await this.#sweep(session);
+      if (expiring !== undefined && expiring !== session) await this.#sweep(expiring);
       await delay(PAUSE_MS);
     }
   }

@@ -4,6 +4,8 @@
 
 import type { Command } from 'commander';
 
+import type { ControlClient } from '../control/client.ts';
+import { SessfsError } from '../shared/errors.ts';
 import { openClient, printJson, printLine, withCommon } from './context.ts';
 import type { CommonOptions } from './context.ts';
 import { formatSession } from './session-text.ts';
@@ -22,7 +24,18 @@ async function run(name: string, options: CommonOptions): Promise<void> {
   // A session that nobody serves is not started just to be looked at.
   const isServed = session.server.pid !== undefined;
   const volume = isServed ? await client.volumeInfo(session.id) : undefined;
-  const tier = isServed ? (await client.promises.tier(session.id, '')).session : undefined;
+  // What a volume that is broken cannot tell must not keep the rest from being told.
+  const tier = isServed ? await findTier(client, session.id) : undefined;
   if (options.json === true) printJson({ ...session, tier: tier ?? session.tier, volume });
   else printLine(formatSession(session, { volume, tier }));
+}
+
+/** The tier that the session has now; undefined if its volume does not tell. */
+async function findTier(client: ControlClient, id: string): Promise<string | undefined> {
+  try {
+    return (await client.promises.tier(id, '')).session;
+  } catch (error) {
+    if (error instanceof SessfsError) return undefined;
+    throw error;
+  }
 }

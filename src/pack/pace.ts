@@ -53,12 +53,13 @@ export class DutyCycle {
   /** What is owed for the work is counted anew when the duty changes meanwhile. */
   async #sleep(workedMs: number): Promise<void> {
     const sinceMs = performance.now();
-    for (;;) {
+    // It may have been aborted while it worked: then nobody wakes it any more.
+    while (!this.#isAborted) {
       const duty = Math.min(1, this.#duty);
       const owedMs = duty > 0 ? (workedMs * (1 - duty)) / duty : Infinity;
       const restMs = owedMs - (performance.now() - sinceMs);
       await this.#wait(Math.max(0, restMs));
-      if (this.#isAborted || performance.now() - sinceMs >= owedMs) return;
+      if (performance.now() - sinceMs >= owedMs) return;
     }
   }
 

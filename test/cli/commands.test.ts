@@ -249,7 +249,7 @@ describe('failures', () => {
     ['an unknown session', ['show', 'nobody'], 12, /Cannot find session "nobody"/],
     ['a name that is taken', ['create', 'work'], 13, /has that name/],
     ['a path on no mount', ['log', '/etc/passwd'], 15, /not on a mount of sessfs/],
-    ['a path that never was', ['log', 'work:never'], 16, /nothing of that name was ever/],
+    ['a path that never was', ['log', 'work:never'], 16, /nothing of that name is known/],
     ['a version that is not there', ['cat', 'work:f@r999999'], 17, /it has 1 versions/],
     ['a step too far back', ['cat', 'work:f@~7'], 17, /it has 1 versions/],
     ['a time before the session', ['cat', 'work:f@2001-01-01'], 18, /the session has r1/],

@@ -16,10 +16,11 @@ import { decodeMeta } from '../../src/index/records.ts';
 import { Log } from '../../src/log/log.ts';
 import type { LogRecord } from '../../src/log/log.ts';
 import { offsetOf, segmentName, segmentOf } from '../../src/log/segment.ts';
-import { ROOT_INO, SYSTEM_ACTOR } from '../../src/shared/brands.ts';
+import { Pledges } from '../../src/retention/pledges.ts';
+import { NO_REVISION, ROOT_INO, SYSTEM_ACTOR } from '../../src/shared/brands.ts';
 import type { LogPos, Name, Revision } from '../../src/shared/brands.ts';
 import { splitPath } from '../../src/shared/names.ts';
-import { timeFromMs } from '../../src/shared/time.ts';
+import { EPOCH, timeFromMs } from '../../src/shared/time.ts';
 import { setAttributes, setXattr } from '../../src/volume/attributes.ts';
 import { EVENT_TYPES } from '../../src/volume/events.ts';
 import { allocateFile, cloneFileRange } from '../../src/volume/files.ts';
@@ -53,6 +54,7 @@ async function doEverything(desk: Desk): Promise<void> {
   desk.save('d/f', 'second');
   desk.save('g', 'x'.repeat(700));
   await volume.cuts.settled();
+  await promiseAll(desk);
   const { revision } = volume.status();
   desk.become('two');
   desk.save('d/f', 'second');
@@ -90,6 +92,23 @@ async function doEverything(desk: Desk): Promise<void> {
   desk.write(ino, 'y'.repeat(60), 10);
   desk.close(ino);
   desk.rm('i');
+}
+
+/** Everything that can be promised, and a purge that finds nothing. */
+async function promiseAll(desk: Desk): Promise<void> {
+  const { volume } = desk;
+  const pledges = new Pledges(volume);
+  const actor = SYSTEM_ACTOR;
+  const ino = desk.ino('g');
+  await pledges.setTier(ino, 'permanent', { actor, isRecursive: false });
+  await pledges.renew(ino, actor);
+  pledges.setSessionTier('persistent', actor);
+  await pledges.addCheckpoint('before', { actor });
+  const target = { ino, revision: NO_REVISION, path: 'g' };
+  pledges.addHold({ name: 'kept', reason: 'a test', target }, actor);
+  await volume.flushed();
+  const purge = { horizon: NO_REVISION, horizonTime: EPOCH, isConfirmed: false };
+  volume.commit({ kind: 'purge', ...purge, inodes: [], names: [] }, SYSTEM_CALLER);
 }
 
 /** The same records in a log that was never synced since it was made: any of them may be lost. */

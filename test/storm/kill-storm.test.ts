@@ -35,8 +35,8 @@ interface Report {
   readonly upgradesStopped: number;
   readonly swept: {
     readonly sweeps: number;
+    readonly interrupted: number;
     readonly versions: number;
-    readonly packedSegments: number;
   };
   readonly pauses: object;
   readonly failures: readonly { readonly what: string; readonly problem: string }[];
@@ -54,16 +54,16 @@ test.runIf(canRun({ tools: ['git', 'npm', 'sqlite3'] }))(
       { timeoutMs: SECONDS * 1000 + AROUND_MS - 10_000 },
     );
     const report = parseReport(stdout, stderr);
-    const { operations, kills, pauses } = report;
-    console.log(JSON.stringify({ seed: report.seed, kills, pauses, operations }));
+    const { operations, kills, pauses, swept } = report;
+    console.log(JSON.stringify({ seed: report.seed, kills, swept, pauses, operations }));
     expect({ seed: report.seed, failures: report.failures }).toEqual({
       seed: report.seed,
       failures: [],
     });
     expect(report.upgrades + report.upgradesStopped).toBeGreaterThan(0);
-    expect(report.swept.sweeps).toBeGreaterThan(0);
+    // How far sweeps come between two kills depends on the host; that they removed something does not.
+    expect(report.swept.sweeps + report.swept.interrupted).toBeGreaterThan(0);
     expect(report.swept.versions).toBeGreaterThan(0);
-    expect(report.swept.packedSegments).toBeGreaterThan(0);
     for (const [where, count] of Object.entries(operations)) {
       expect(`${where}: ${count > 0}`).toBe(`${where}: true`);
     }
